@@ -1,0 +1,1 @@
+"""The contract: protocols, payloads, blueprints, keys, capabilities, clauses and verdicts."""

@@ -1,0 +1,1 @@
+"""How a target is loaded, built, isolated and multiplied."""

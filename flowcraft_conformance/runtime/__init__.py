@@ -1,0 +1,1 @@
+"""The reference runtime: in-process flow runtime and base distributed adapter."""

@@ -1,0 +1,1 @@
+"""Adapters for real backends, each written with the public names only."""
