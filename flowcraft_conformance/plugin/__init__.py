@@ -1,1 +1,208 @@
-""""""
+"""The pytest plugin. This module is imported by every pytest run where the kit is installed, so it stays light:
+all else is imported when a target is named or a suite is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from flowcraft_conformance.contract.protocols import IAsyncContext, ICoordinationStore
+    from flowcraft_conformance.harness.spaces import ContextBench, StoreBench
+
+_TARGETS = {
+    "store": "a coordination store: module:name of a callable without arguments",
+    "context": "a context: module:name of a callable that takes a run id",
+    "adapter": "an adapter: module:name of an AdapterHarness or BaseDistributedAdapter subclass",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of the contract, section 2."""
+    group = parser.getgroup("flowcraft", "conformance of Flowcraft adapters")
+    for kind, what in _TARGETS.items():
+        group.addoption(
+            f"--flowcraft-{kind}", action="append", default=[], metavar="MODULE:NAME", help=f"check {what} (repeatable)"
+        )
+        parser.addini(f"flowcraft_{kind}", f"the same as --flowcraft-{kind}, one a line", type="linelist", default=[])
+    group.addoption(
+        "--flowcraft-profile",
+        default="standard",
+        metavar="PROFILE",
+        help="how thorough: quick, standard (default) or thorough",
+    )
+    group.addoption(
+        "--flowcraft-report",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="write a report; the suffix decides the format: .json (repeatable)",
+    )
+    group.addoption(
+        "--flowcraft-strict", action="store_true", help="a SHOULD counts as a MUST, inconclusive as failure"
+    )
+    group.addoption(
+        "--flowcraft-known-failures",
+        metavar="FILE",
+        help="a TOML file of clauses that are known to fail: [[known-failure]] with clause, reason, link, expires",
+    )
+    group.addoption("--flowcraft-seed", metavar="N", help="repeat the run that had this seed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Wake up where a target is named."""
+    named = any(config.getoption(f"flowcraft_{kind}") or config.getini(f"flowcraft_{kind}") for kind in _TARGETS)
+    if named:
+        _session(config).open_targets()
+    elif not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Listener(config), "flowcraft_conformance_listener")
+
+
+class _Listener:
+    """Wakes the kit up in an xdist controller when a worker sends the first finding of a user's own suite class."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Pass on what the kit, once awake, will receive itself."""
+        if hasattr(report, "flowcraft_finding") and _SESSION not in self.config.stash:
+            _session(self.config).reporting.pytest_runtest_logreport(report)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let go of what the kit holds."""
+    if _SESSION in config.stash:
+        config.stash[_SESSION].close()
+
+
+_SESSION: pytest.StashKey[Any] = pytest.StashKey()
+
+
+def _session(config: pytest.Config) -> Any:
+    """The kit's part of this pytest run, made when it is first needed."""
+    if _SESSION not in config.stash:
+        from flowcraft_conformance.plugin.session import KitSession
+
+        config.stash[_SESSION] = KitSession(config)
+    return config.stash[_SESSION]
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Give the packaged suites short node ids that are the same on every machine."""
+    if _SESSION in parent.config.stash:
+        module: pytest.Module | None = parent.config.stash[_SESSION].collect_module(module_path, parent)
+        return module
+    return None
+
+
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> Any:
+    """Collect the packaged suites, whose classes have no ``Test`` prefix, whatever the user's naming rules are."""
+    if _SESSION in collector.config.stash:
+        return collector.config.stash[_SESSION].collect_suite(collector, name, obj)
+    return None
+
+
+_TARGET_FIXTURES = {f"_flowcraft_{kind}_target": kind for kind in _TARGETS}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Name the clause in the test's id, and repeat a test for every target of its kind."""
+    if "flowcraft_clause" in metafunc.fixturenames:
+        _session(metafunc.config).parametrize_clause(metafunc)
+    for fixture, kind in _TARGET_FIXTURES.items():
+        if fixture in metafunc.fixturenames:
+            _session(metafunc.config).parametrize_targets(metafunc, fixture, kind)
+
+
+@pytest.fixture
+def flowcraft_clause(request: pytest.FixtureRequest) -> str:
+    """The id of the clause that a test of a packaged suite checks."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def _flowcraft_store_target(request: pytest.FixtureRequest) -> Any:
+    return _named_target(request, "store")
+
+
+@pytest.fixture(scope="session")
+def _flowcraft_context_target(request: pytest.FixtureRequest) -> Any:
+    return _named_target(request, "context")
+
+
+def _named_target(request: pytest.FixtureRequest, kind: str) -> Any:
+    target = getattr(request, "param", None)
+    if target is None:
+        pytest.fail(
+            f"no {kind} to check: give --flowcraft-{kind}=module:name, or override the fixture "
+            f"flowcraft_{kind}_factory",
+            pytrace=False,
+        )
+    return target
+
+
+@pytest.fixture
+def flowcraft_store_factory(_flowcraft_store_target: Any) -> Callable[[], Any]:
+    """A callable without arguments that gives clients of one coordination store. Override it in your own tests."""
+    factory: Callable[[], Any] = _flowcraft_store_target.factory
+    return factory
+
+
+@pytest.fixture
+def flowcraft_context_factory(_flowcraft_context_target: Any) -> Callable[[str], Any]:
+    """A callable that takes a run id and gives clients of that run's state. Override it in your own tests."""
+    factory: Callable[[str], Any] = _flowcraft_context_target.factory
+    return factory
+
+
+@pytest_asyncio.fixture
+async def flowcraft_store(flowcraft_store_factory: Callable[[], Any]) -> AsyncIterator[ICoordinationStore]:
+    """One client of the coordination store, for a user's own async tests."""
+    from contextlib import AsyncExitStack
+
+    from flowcraft_conformance.harness.bench import open_client
+
+    async with AsyncExitStack() as stack:
+        yield await open_client(stack, flowcraft_store_factory)
+
+
+@pytest_asyncio.fixture
+async def flowcraft_context(flowcraft_context_factory: Callable[[str], Any]) -> AsyncIterator[IAsyncContext]:
+    """The state of a fresh run, for a user's own async tests; its keys are removed afterwards."""
+    from contextlib import AsyncExitStack
+    from uuid import uuid4
+
+    from flowcraft_conformance.harness.bench import open_client
+
+    async with AsyncExitStack() as stack:
+        context = await open_client(stack, flowcraft_context_factory, f"flowcraft-{uuid4().hex}")
+        yield context
+        for key in await context.to_dict():
+            await context.delete(key)
+
+
+@pytest.fixture
+def flowcraft_store_bench(request: pytest.FixtureRequest, flowcraft_store_factory: Callable[[], Any]) -> StoreBench:
+    """What the checks of a coordination store run on."""
+    from flowcraft_conformance.harness.spaces import StoreBench
+
+    bench: StoreBench = _session(request.config).bench(StoreBench, request, flowcraft_store_factory)
+    return bench
+
+
+@pytest.fixture
+def flowcraft_context_bench(
+    request: pytest.FixtureRequest, flowcraft_context_factory: Callable[[str], Any]
+) -> ContextBench:
+    """What the checks of contexts run on."""
+    from flowcraft_conformance.harness.spaces import ContextBench
+
+    bench: ContextBench = _session(request.config).bench(ContextBench, request, flowcraft_context_factory)
+    return bench

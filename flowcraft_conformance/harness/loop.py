@@ -1,0 +1,114 @@
+"""An event loop on a thread of its own, so that a target that blocks cannot take the test run with it."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from flowcraft_conformance.harness.errors import CallTimeoutError
+
+T = TypeVar("T")
+
+_GRACE_SECONDS = 1.0
+"""How long a cancelled call, or a loop asked to stop, is given to obey."""
+
+
+class LoopThread:
+    """Runs coroutines on one event loop, each within a bound.
+
+    One loop serves a whole test run: a client that a target keeps between two calls stays usable. A loop that a
+    target blocks is abandoned with its daemon thread, and the next call gets a new one.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, T], *, within: float, what: str) -> T:
+        """The coroutine's result, within so many seconds.
+
+        Raises:
+            CallTimeoutError: time is up; the coroutine was cancelled and is not waited for.
+        """
+        loop = self._running_loop()
+        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        try:
+            return future.result(within)
+        except concurrent.futures.TimeoutError:
+            if future.done():  # the coroutine's own TimeoutError, not ours
+                raise
+            future.cancel()
+            if not self._responds(loop):
+                self._abandon()
+            raise CallTimeoutError(what, within) from None
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Cancel what still runs, stop the loop and end the thread; what does not obey is left to the daemon thread."""
+        loop, thread = self._loop, self._thread
+        self._loop = self._thread = None
+        if loop is None or thread is None:
+            return
+        if self._responds(loop):
+            asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result(2 * _GRACE_SECONDS)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(_GRACE_SECONDS)
+        if not thread.is_alive():
+            loop.close()
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            # Errors of a target's stray tasks belong to no test; what matters is seen by the calls themselves.
+            self._loop.set_exception_handler(lambda _loop, _context: None)
+            self._thread = threading.Thread(
+                target=self._loop.run_forever, name="flowcraft-conformance-loop", daemon=True
+            )
+            self._thread.start()
+        return self._loop
+
+    @staticmethod
+    def _responds(loop: asyncio.AbstractEventLoop) -> bool:
+        answered = threading.Event()
+        loop.call_soon_threadsafe(answered.set)
+        return answered.wait(_GRACE_SECONDS)
+
+    def _abandon(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop = self._thread = None
+
+
+async def _cancel_all() -> None:
+    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
+
+
+async def bounded(make: Callable[[], Awaitable[T]], *, within: float, what: str) -> T:
+    """Await ``make()`` for at most so many seconds, also where it swallows cancellation.
+
+    Raises:
+        CallTimeoutError: time is up; the call was cancelled and is not waited for.
+    """
+
+    async def call() -> T:
+        return await make()
+
+    task = asyncio.ensure_future(call())
+    try:
+        done, _ = await asyncio.wait({task}, timeout=within)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if not done:
+        task.cancel()
+        raise CallTimeoutError(what, within)
+    return task.result()

@@ -1,0 +1,63 @@
+"""How thorough a run is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Sizes of one profile. Times are upper bounds in seconds; a check that ends earlier does not wait."""
+
+    name: str
+    examples: int
+    """Examples of one property."""
+    rounds: int
+    """Repetitions of one race."""
+    racers: int
+    """Concurrent callers of one race."""
+    programs: int
+    """Random key programs that share one wait for TTLs."""
+    search_seconds: float
+    """Time for the examples of one property."""
+    shrink_seconds: float
+    """Time to make a failing example small."""
+    check_seconds: float
+    """Time for one check in all, its shrinking included."""
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            "quick",
+            examples=25,
+            rounds=5,
+            racers=16,
+            programs=60,
+            search_seconds=3,
+            shrink_seconds=3,
+            check_seconds=60,
+        ),
+        Profile(
+            "standard",
+            examples=100,
+            rounds=20,
+            racers=32,
+            programs=200,
+            search_seconds=10,
+            shrink_seconds=10,
+            check_seconds=120,
+        ),
+        Profile(
+            "thorough",
+            examples=1000,
+            rounds=200,
+            racers=64,
+            programs=1000,
+            search_seconds=120,
+            shrink_seconds=60,
+            check_seconds=600,
+        ),
+    )
+}

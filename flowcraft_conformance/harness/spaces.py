@@ -1,0 +1,92 @@
+"""The spaces of coordination stores and of contexts: clients under names that no other example uses."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+from flowcraft_conformance.harness.bench import Bench, Space, clean_quietly
+from flowcraft_conformance.harness.calls import ContextClient, StoreClient
+
+_STORE_CALLS_ON_KEYS = {"increment", "set_if_not_exist", "extend_ttl", "delete", "get"}
+
+
+class StoreSpace(Space):
+    """A corner of a coordination store: keys under a fresh prefix."""
+
+    def key(self, name: str = "k") -> str:
+        """A key that only this example uses."""
+        return f"{self.name}:{name}"
+
+    async def client(self, number: int = 0) -> StoreClient:
+        """The recorded client with this number; different numbers are different clients of one store."""
+        return StoreClient(await self.target(number), self.recorder, number)
+
+    async def clients(self, count: int) -> list[StoreClient]:
+        """So many clients."""
+        return [await self.client(number) for number in range(count)]
+
+    async def clean(self) -> None:
+        """Delete every key that was touched."""
+        touched = {record.arguments[0] for record in self.recorder.records if record.name in _STORE_CALLS_ON_KEYS}
+        if self._clients and not self.recorder.health.hung_call:
+            store = next(iter(self._clients.values()))
+            await clean_quietly([partial(store.delete, key) for key in touched])
+
+
+class ContextSpace(Space):
+    """A corner of the contexts: runs under fresh ids."""
+
+    def __init__(self, bench: Bench[Any], stack: AsyncExitStack, clients: dict[Any, Any]) -> None:
+        super().__init__(bench, stack, clients)
+        self._runs: set[str] = set()
+
+    def run_id(self, name: str = "run") -> str:
+        """A run id that only this example uses."""
+        return f"{self.name}-{name}"
+
+    async def client(self, run_id: str | None = None, number: int = 0) -> ContextClient:
+        """The recorded client with this number of a run; by default of the example's one run."""
+        run = run_id if run_id is not None else self.run_id()
+        self._runs.add(run)
+        return ContextClient(await self.target((run, number), run), self.recorder, number, run)
+
+    async def clients(self, count: int, run_id: str | None = None) -> list[ContextClient]:
+        """So many clients of one run."""
+        return [await self.client(run_id, number) for number in range(count)]
+
+    async def clean(self) -> None:
+        """Delete every key of every run that was touched."""
+        for run in self._runs if not self.recorder.health.hung_call else ():
+            context = next((client for identity, client in self._clients.items() if identity[0] == run), None)
+            if context is not None:
+                await clean_quietly([partial(context.delete, key) for key in await _keys(context)])
+
+
+async def _keys(context: Any) -> list[str]:
+    found: list[str] = []
+
+    async def look() -> None:
+        found.extend(await context.to_dict())
+
+    await clean_quietly([look])
+    return found
+
+
+class StoreBench(Bench[StoreSpace]):
+    """Checks against a coordination store; the factory takes no argument. Clients stay open between examples."""
+
+    clients_outlive_examples = True
+
+    def _space(self, stack: AsyncExitStack, clients: dict[Any, Any]) -> StoreSpace:
+        return StoreSpace(self, stack, clients)
+
+
+class ContextBench(Bench[ContextSpace]):
+    """Checks against contexts; the factory takes the run id. Every example has its own runs and clients."""
+
+    clients_outlive_examples = False
+
+    def _space(self, stack: AsyncExitStack, clients: dict[Any, Any]) -> ContextSpace:
+        return ContextSpace(self, stack, clients)

@@ -1,0 +1,97 @@
+"""The options of a run, read and checked: a wrong one is one message and exit code 4."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from flowcraft_conformance.contract.clauses.model import Target
+from flowcraft_conformance.harness.profile import PROFILES, Profile
+from flowcraft_conformance.harness.target import TargetSpec
+from flowcraft_conformance.report.known_failures import KnownFailure, KnownFailuresError, read_known_failures
+
+REPORT_SUFFIXES = (".json",)
+
+
+@dataclass(frozen=True, slots=True)
+class KitOptions:
+    """What the user asked for."""
+
+    specs: tuple[TargetSpec, ...]
+    from_command_line: bool
+    profile: Profile
+    seed: int
+    reports: tuple[Path, ...]
+    strict: bool
+    known_failures: Mapping[str, KnownFailure]
+
+
+def read_options(config: pytest.Config) -> KitOptions:
+    """The options of this run.
+
+    Raises:
+        pytest.UsageError: an option that cannot be used.
+    """
+    named = {kind: config.getoption(f"flowcraft_{kind}") for kind in Target}
+    in_ini = {kind: config.getini(f"flowcraft_{kind}") for kind in Target}
+    specs = dict.fromkeys(
+        TargetSpec(kind, text) for kind in Target for text in named[kind] or in_ini[kind]
+    )  # a dict, so that a target named twice is checked once
+    return KitOptions(
+        specs=tuple(specs),
+        from_command_line=any(named.values()),
+        profile=_profile(config.getoption("flowcraft_profile")),
+        seed=_seed(config),
+        reports=tuple(_report(config, text) for text in config.getoption("flowcraft_report")),
+        strict=config.getoption("flowcraft_strict"),
+        known_failures=_known_failures(config.getoption("flowcraft_known_failures")),
+    )
+
+
+def _profile(name: str) -> Profile:
+    if name not in PROFILES:
+        raise pytest.UsageError(f"--flowcraft-profile={name}: unknown; choose {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
+def _seed(config: pytest.Config) -> int:
+    handed_down = getattr(config, "workerinput", {}).get("flowcraft_seed")
+    if handed_down is not None:
+        return int(handed_down)
+    text = config.getoption("flowcraft_seed")
+    if text is None:
+        return random.SystemRandom().randrange(2**31)
+    if not text.isdecimal():
+        raise pytest.UsageError(f"--flowcraft-seed={text}: a seed is a whole number from 0")
+    return int(text)
+
+
+def _report(config: pytest.Config, text: str) -> Path:
+    path = config.invocation_params.dir / text
+    if path.suffix not in REPORT_SUFFIXES:
+        raise pytest.UsageError(
+            f"--flowcraft-report={text}: the suffix decides the format, and this version writes "
+            f"{', '.join(REPORT_SUFFIXES)}"
+        )
+    if path.is_dir() or not path.parent.is_dir():
+        problem = "is a folder" if path.is_dir() else f"cannot be written: there is no folder {path.parent}"
+        raise pytest.UsageError(f"--flowcraft-report={text} {problem}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise pytest.UsageError(f"--flowcraft-report={text} cannot be written: no permission")
+    return path
+
+
+def _known_failures(text: str | None) -> Mapping[str, KnownFailure]:
+    if text is None:
+        return {}
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    try:
+        return read_known_failures(Path(text), today)
+    except KnownFailuresError as error:
+        raise pytest.UsageError(f"--flowcraft-known-failures: {error}") from error

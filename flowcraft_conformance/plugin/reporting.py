@@ -1,0 +1,242 @@
+"""From pytest's reports to findings, and from findings to the header, the summary, the reports and the exit code."""
+
+from __future__ import annotations
+
+import importlib
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flowcraft_conformance.contract.clauses import clause as look_up
+from flowcraft_conformance.contract.clauses import clauses_for
+from flowcraft_conformance.contract.clauses.model import Level
+from flowcraft_conformance.contract.verdicts import (
+    ClauseViolation,
+    Inconclusive,
+    RunVerdict,
+    Unsupported,
+    Verdict,
+)
+from flowcraft_conformance.harness.backends import known_backends
+from flowcraft_conformance.report.failure_text import failure_text
+from flowcraft_conformance.report.findings import Finding, TargetName
+from flowcraft_conformance.report.json_report import Environment, write_reports
+from flowcraft_conformance.report.results import TargetFindings, TargetResult
+from flowcraft_conformance.report.terminal import summary_lines
+from flowcraft_conformance.suites.registry import required_tests
+from flowcraft_conformance.suites.suite import Suite, changed_checks, suite_of
+
+if TYPE_CHECKING:
+    from flowcraft_conformance.plugin.options import KitOptions
+
+_ATTRIBUTE = "flowcraft_finding"
+
+
+class Reporting:
+    """Hooks that are registered only where the kit takes part in a run."""
+
+    def __init__(self, config: pytest.Config, options: KitOptions) -> None:
+        self.config = config
+        self.options = options
+        self._targets: dict[TargetName, TargetFindings] = {}
+        self._lines: list[str] = []
+        self._shared: dict[str, bool] = {}
+        self._problem = ""
+
+    # Before the run
+
+    def expect(self, target: TargetName, suites: tuple[type[Suite], ...]) -> None:
+        """A target named by an option: all clauses of its kind are to be judged."""
+        self._targets[target] = TargetFindings(target, clauses_for(target.kind), required_tests(suites))
+
+    def hand_down(self, shared: dict[str, bool]) -> None:
+        """What was found out about the targets and need not be tried again in every worker."""
+        self._shared = shared
+
+    def describe(self, lines: list[str]) -> None:
+        """Lines for the header."""
+        self._lines = lines
+
+    def pytest_report_header(self) -> list[str]:
+        """Target, profile, seed and backends."""
+        if not self._lines:
+            return []
+        backends = ", ".join(
+            f"{backend['name']} {backend['version']} ({backend['kind']})" for backend in known_backends()
+        )
+        return [
+            *(f"flowcraft {line}" for line in self._lines),
+            f"flowcraft profile: {self.options.profile.name}, seed: {self.options.seed}"
+            + (f", backends: {backends}" if backends else ""),
+        ]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Give xdist's workers the seed and what is known about the targets."""
+        node.workerinput["flowcraft_seed"] = self.options.seed
+        node.workerinput["flowcraft_shared"] = self._shared
+
+    # In the process that runs a test
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        """Turn the outcome of a check into a finding, and the finding into what pytest shows."""
+        report: pytest.TestReport = yield
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        clause_id = params.get("flowcraft_clause")
+        judged = call.when == "call" or (call.when == "setup" and call.excinfo is not None)
+        if clause_id is not None and judged:
+            finding = self._finding(item, clause_id, call)
+            setattr(report, _ATTRIBUTE, finding.to_json())
+            item.user_properties.append(("flowcraft_clause", clause_id))
+            item.user_properties.append(("flowcraft_verdict", finding.verdict.value))
+            report.user_properties = list(item.user_properties)
+            self._show(report, finding)
+        return report
+
+    def _finding(self, item: pytest.Item, clause_id: str, call: pytest.CallInfo[None]) -> Finding:
+        error = call.excinfo.value if call.excinfo is not None else None
+        target, changed = self._target_of(item)
+        return Finding(
+            target=target,
+            clause=clause_id,
+            test=getattr(item, "originalname", item.name),
+            verdict=_verdict(error),
+            summary=_summary(error),
+            observed=error.observed if isinstance(error, ClauseViolation) else "",
+            reproduce=self._reproduce(item, target, clause_id),
+            duration_seconds=call.duration,
+            changed=changed,
+        )
+
+    def _target_of(self, item: pytest.Item) -> tuple[TargetName, dict[str, str | None]]:
+        for value in item.callspec.params.values():  # type: ignore[attr-defined]
+            spec = getattr(getattr(value, "loaded", None), "spec", None)
+            if spec is not None:
+                return TargetName(spec.kind, spec.text), {}
+        cls: type[Suite] = item.cls  # type: ignore[attr-defined]
+        suite = suite_of(cls)
+        assert item.parent is not None
+        name = TargetName(suite.part, item.parent.nodeid, f"{suite.__module__}:{suite.__qualname__}")
+        return name, changed_checks(cls)
+
+    def _reproduce(self, item: pytest.Item, target: TargetName, clause_id: str) -> str:
+        words = ["pytest"]
+        if target.suite is None:
+            words += [f"--flowcraft-{target.kind}={target.text}", "-k", clause_id]
+        else:
+            words.append(item.nodeid)
+        if self.options.profile.name != "standard":
+            words.append(f"--flowcraft-profile={self.options.profile.name}")
+        words.append(f"--flowcraft-seed={self.options.seed}")
+        return shlex.join(words)
+
+    def _show(self, report: pytest.TestReport, finding: Finding) -> None:
+        if finding.verdict is Verdict.FAIL:
+            report.longrepr = failure_text(finding)
+            excuse = self._excuse(finding)
+            if excuse:
+                report.outcome = "skipped"
+                report.wasxfail = excuse  # shown as xfailed: seen, and no failure of the run
+        elif finding.verdict in (Verdict.INCONCLUSIVE, Verdict.UNSUPPORTED) and finding.summary:
+            said = f"{finding.clause} {finding.verdict}: {finding.summary}"
+            if finding.verdict is Verdict.INCONCLUSIVE and self.options.strict:
+                report.outcome, report.longrepr = "failed", said
+            else:
+                report.outcome, report.longrepr = "skipped", (str(report.location[0]), report.location[1] or 0, said)
+
+    def _excuse(self, finding: Finding) -> str:
+        known = self.options.known_failures.get(finding.clause)
+        if known is not None:
+            return f"known failure of {finding.clause}: {known.reason}"
+        if look_up(finding.clause).level is Level.SHOULD and not self.options.strict:
+            return f"{finding.clause} [SHOULD] is not met: {finding.summary}"
+        return ""
+
+    # In the process that sums up
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take a finding, also one that comes from an xdist worker."""
+        data = getattr(report, _ATTRIBUTE, None)
+        if data is None or hasattr(self.config, "workerinput"):
+            return
+        finding = Finding.from_json(data)
+        if finding.target not in self._targets:
+            self._targets[finding.target] = _findings_of_class(finding.target)
+        self._targets[finding.target].add(finding)
+
+    def results(self) -> list[TargetResult]:
+        """The verdicts as they stand."""
+        return [
+            findings.result(self.options.known_failures, strict=self.options.strict)
+            for findings in self._targets.values()
+        ]
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Any:
+        """Write the reports, and fail the run where a clause passes that is known to fail, or strictly is unclear."""
+        outcome = yield
+        if hasattr(self.config, "workerinput") or self.config.option.collectonly or not self._targets:
+            return outcome
+        results = self.results()
+        self._write(results)
+        if session.exitstatus == pytest.ExitCode.OK and any(self._fails(result) for result in results):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self._problem:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        return outcome
+
+    def _fails(self, result: TargetResult) -> bool:
+        passes_unexpectedly = any(clause.verdict is Verdict.UNEXPECTED_PASS for clause in result.clauses)
+        return passes_unexpectedly or (self.options.strict and result.verdict is RunVerdict.INCONCLUSIVE)
+
+    def _write(self, results: list[TargetResult]) -> None:
+        environment = Environment(self.options.profile.name, self.options.seed, known_backends())
+        for path in self.options.reports:
+            try:
+                write_reports(path, results, environment)
+            except OSError as error:
+                self._problem = f"the report {path} could not be written: {error.strerror}"
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """The clause groups and the verdict of each target."""
+        if self.config.option.collectonly or not self._targets:
+            return
+        terminalreporter.section("flowcraft conformance")
+        for result in self.results():
+            for line in summary_lines(result):
+                terminalreporter.write_line(line.text, **line.markup)
+        if self._problem:
+            terminalreporter.write_line(self._problem, red=True)
+
+
+def _verdict(error: BaseException | None) -> Verdict:
+    if error is None:
+        return Verdict.PASS
+    if isinstance(error, Unsupported):
+        return Verdict.UNSUPPORTED
+    if isinstance(error, ClauseViolation):
+        return Verdict.FAIL
+    if isinstance(error, pytest.skip.Exception):
+        return Verdict.UNTESTED
+    return Verdict.INCONCLUSIVE  # said so, or the check itself broke: never the target's fault
+
+
+def _summary(error: BaseException | None) -> str:
+    if error is None:
+        return ""
+    if isinstance(error, ClauseViolation):
+        return error.summary
+    if isinstance(error, Inconclusive | Unsupported):
+        return str(error)
+    return ""
+
+
+def _findings_of_class(target: TargetName) -> TargetFindings:
+    assert target.suite is not None
+    module, _, name = target.suite.partition(":")
+    suite: type[Suite] = getattr(importlib.import_module(module), name)
+    required = required_tests((suite,))
+    groups = {look_up(clause_id).group for clause_id in required}
+    return TargetFindings(target, [clause for clause in clauses_for(target.kind) if clause.group in groups], required)

@@ -1,0 +1,168 @@
+"""The kit's part of one pytest run: its targets, its loop, and what the light plugin hands over to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from flowcraft_conformance.contract.capabilities import Capabilities, CapabilityError
+from flowcraft_conformance.contract.clauses.model import Target
+from flowcraft_conformance.harness.bench import Bench, BenchSettings
+from flowcraft_conformance.harness.errors import TargetError
+from flowcraft_conformance.harness.loop import LoopThread
+from flowcraft_conformance.harness.opened import settings_for
+from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec, load_target
+from flowcraft_conformance.plugin.options import read_options
+from flowcraft_conformance.plugin.reporting import Reporting
+from flowcraft_conformance.report.findings import TargetName
+from flowcraft_conformance.suites.registry import PACKAGED, file_of, suites_for
+from flowcraft_conformance.suites.suite import CLAUSE_ATTRIBUTE, Suite
+
+BenchT = TypeVar("BenchT", bound=Bench[Any])
+
+
+@dataclass(slots=True)
+class OpenTarget:
+    """A target as its fixture param: what was loaded, and the settings of its checks once known."""
+
+    loaded: LoadedTarget
+    settings: BenchSettings | None = None
+
+    @property
+    def factory(self) -> Any:
+        """The author's callable."""
+        return self.loaded.factory
+
+
+class KitSession:
+    """Made when a target is named or a suite is collected; everything heavy hangs on it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.options = read_options(config)
+        self.loop = LoopThread()
+        self.targets: list[OpenTarget] = []
+        self._suite_files = {file_of(suite) for suite in PACKAGED}
+        self._class_settings: dict[str, BenchSettings] = {}
+        self.reporting = Reporting(config, self.options)
+        config.pluginmanager.register(self.reporting, "flowcraft_conformance_reporting")
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether this process is one of xdist's workers."""
+        return hasattr(self.config, "workerinput")
+
+    def open_targets(self) -> None:
+        """Load what was named, try it, and add the packaged suites to what pytest collects.
+
+        Raises:
+            pytest.UsageError: a target that cannot be used.
+        """
+        try:
+            self.targets = [OpenTarget(load_target(spec)) for spec in self.options.specs]
+            if not self.config.option.collectonly:
+                self._try_targets()
+        except TargetError as error:
+            self.loop.close()
+            raise pytest.UsageError(str(error)) from error
+        kinds = [target.loaded.spec.kind for target in self.targets]
+        suites = dict.fromkeys(suite for kind in kinds for suite in suites_for(kind))
+        self._add_files([str(file_of(suite)) for suite in suites])
+        for target in self.targets:
+            spec = target.loaded.spec
+            self.reporting.expect(TargetName(spec.kind, spec.text), suites_for(spec.kind))
+
+    def _try_targets(self) -> None:
+        known: dict[str, bool] = getattr(self.config, "workerinput", {}).get("flowcraft_shared", {})
+        for target in self.targets:
+            spec = target.loaded.spec
+            target.settings = settings_for(
+                target.loaded,
+                loop=self.loop,
+                profile=self.options.profile,
+                seed=self.options.seed,
+                shared=known.get(spec.option),
+            )
+        self.reporting.hand_down(
+            {target.loaded.spec.option: target.settings.shared for target in self.targets if target.settings}
+        )
+        self.reporting.describe([_header_line(target) for target in self.targets])
+
+    def _add_files(self, files: list[str]) -> None:
+        chosen_by_user = self.config.args_source == pytest.Config.ArgsSource.ARGS
+        if not self.options.from_command_line:
+            if not chosen_by_user:  # a user who names a test of their own wants that one
+                self.config.args = [*self.config.args, *files]
+        elif chosen_by_user:
+            self.config.args = [*self.config.args, *files]
+        else:
+            self.config.args = files
+
+    def collect_module(self, path: Path, parent: pytest.Collector) -> pytest.Module | None:
+        """The collector of a packaged suite's file, under a node id that says where it comes from."""
+        if path in self._suite_files:
+            name = f"flowcraft_conformance/suites/{path.name}"
+            return pytest.Module.from_parent(parent, path=path, nodeid=name)
+        return None
+
+    def collect_suite(self, collector: pytest.Module | pytest.Class, name: str, obj: object) -> Any:
+        """The collector of a packaged suite, where this is its own module."""
+        if not isinstance(obj, type) or not issubclass(obj, Suite) or obj not in PACKAGED:
+            return None
+        if isinstance(collector, pytest.Module) and collector.path == file_of(obj):
+            return pytest.Class.from_parent(collector, name=name, obj=obj)
+        return None
+
+    def parametrize_clause(self, metafunc: pytest.Metafunc) -> None:
+        """Put the clause's id into the test's id."""
+        clause_id = getattr(metafunc.function, CLAUSE_ATTRIBUTE)
+        metafunc.parametrize("flowcraft_clause", [clause_id], ids=[clause_id], indirect=True)
+
+    def parametrize_targets(self, metafunc: pytest.Metafunc, fixture: str, kind: str) -> None:
+        """Repeat the test for every target that has the part it needs."""
+        targets = [target for target in self.targets if target.loaded.spec.kind.value == kind]
+        if targets:
+            ids = [target.loaded.spec.text for target in targets]
+            metafunc.parametrize(fixture, targets, ids=ids, indirect=True, scope="session")
+
+    def bench(self, kind: type[BenchT], request: pytest.FixtureRequest, factory: Any) -> BenchT:
+        """The bench of one test: of a named target, or of the factory that a user's suite class gives."""
+        params = getattr(request.node, "callspec", None)
+        named = [value for value in (params.params.values() if params else ()) if isinstance(value, OpenTarget)]
+        overridden = not any(target.factory is factory for target in named)
+        settings = self._settings_of_class(request, factory) if overridden else named[0].settings
+        assert settings is not None
+        clause_id = params.params["flowcraft_clause"] if params and "flowcraft_clause" in params.params else ""
+        return kind(factory, settings, f"{clause_id} {request.node.originalname}".strip())
+
+    def _settings_of_class(self, request: pytest.FixtureRequest, factory: Any) -> BenchSettings:
+        key = request.node.parent.nodeid
+        if key not in self._class_settings:
+            suite = request.cls
+            part = suite.part if suite is not None and issubclass(suite, Suite) else Target.STORE
+            declared = getattr(factory, "capabilities", None) or getattr(suite, "flowcraft_capabilities", None)
+            try:
+                loaded = LoadedTarget.of(TargetSpec(part, key), factory, Capabilities.of(declared))
+                self._class_settings[key] = settings_for(
+                    loaded, loop=self.loop, profile=self.options.profile, seed=self.options.seed
+                )
+            except (TargetError, CapabilityError) as error:
+                pytest.fail(f"the factory of {key} cannot be used\n{error}", pytrace=False)
+        return self._class_settings[key]
+
+    def close(self) -> None:
+        """Stop the loop."""
+        self.loop.close()
+
+
+def _header_line(target: OpenTarget) -> str:
+    settings = target.settings
+    notes = []
+    if settings is not None and not settings.shared:
+        notes.append("two calls do not share state: one instance serves all clients")
+    if settings is not None and settings.clock is not None:
+        notes.append("on virtual time")
+    return f"{target.loaded.spec.kind}: {target.loaded.spec.text}" + (f" ({'; '.join(notes)})" if notes else "")

@@ -1,0 +1,109 @@
+"""From findings to a verdict per clause and a verdict of the whole: computed from what ran, never from what did not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowcraft_conformance.contract.clauses.model import Clause
+from flowcraft_conformance.contract.verdicts import RunVerdict, Verdict, run_verdict
+from flowcraft_conformance.report.findings import Finding, TargetName
+
+_WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.UNTESTED, Verdict.UNSUPPORTED, Verdict.PASS)
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseResult:
+    """The verdict of one clause; ``evidence`` is empty where it passed, ``note`` says why it has no verdict."""
+
+    clause: Clause
+    verdict: Verdict
+    summary: str = ""
+    evidence: str = ""
+    note: str = ""
+    reproduce: str = ""
+    duration_seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """This clause in the JSON report, schema version 1."""
+        return {
+            "id": self.clause.id,
+            "level": self.clause.level.value,
+            "verdict": self.verdict.value,
+            "title": self.clause.sentence,
+            "why": self.clause.why,
+            "evidence": "\n".join(part for part in (self.summary, self.evidence) if part) or self.note,
+            "reproduce": self.reproduce,
+            "duration_seconds": round(self.duration_seconds, 6),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TargetResult:
+    """All clauses of one target."""
+
+    target: TargetName
+    clauses: tuple[ClauseResult, ...]
+    verdict: RunVerdict
+    duration_seconds: float
+    changed_without_reason: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class TargetFindings:
+    """What came in for one target so far. ``required``: for each clause the tests that must all have run."""
+
+    target: TargetName
+    clauses: Sequence[Clause]
+    required: Mapping[str, Sequence[str]]
+    findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
+    changed: dict[str, str | None] = field(default_factory=dict)
+
+    def add(self, finding: Finding) -> None:
+        """Take one finding; the later one counts where a test ran twice."""
+        self.findings[finding.clause, finding.test] = finding
+        self.changed.update(finding.changed)
+
+    def result(self, known_failures: Mapping[str, object], *, strict: bool) -> TargetResult:
+        """The verdicts as they stand."""
+        clauses = tuple(self._clause(clause, clause.id in known_failures) for clause in self.clauses)
+        return TargetResult(
+            target=self.target,
+            clauses=clauses,
+            verdict=run_verdict(((result.clause.level, result.verdict) for result in clauses), strict=strict),
+            duration_seconds=sum(result.duration_seconds for result in clauses),
+            changed_without_reason=tuple(sorted(name for name, reason in self.changed.items() if not reason)),
+        )
+
+    def _clause(self, clause: Clause, known: bool) -> ClauseResult:
+        found = [finding for (clause_id, _), finding in self.findings.items() if clause_id == clause.id]
+        missing = [test for test in self.required.get(clause.id, ()) if (clause.id, test) not in self.findings]
+        note = self._untested_note(clause, missing)
+        verdicts = {finding.verdict for finding in found} | ({Verdict.UNTESTED} if note else set())
+        verdict = next(verdict for verdict in _WORST_FIRST if verdict in verdicts)
+        worst = next((finding for finding in found if finding.verdict is verdict), None)
+        if known and verdict is Verdict.FAIL:
+            verdict = Verdict.KNOWN_FAILURE
+        elif known and verdict is Verdict.PASS:
+            verdict = Verdict.UNEXPECTED_PASS
+        return ClauseResult(
+            clause=clause,
+            verdict=verdict,
+            summary=worst.summary if worst else "",
+            evidence=worst.observed if worst else "",
+            note=note,
+            reproduce=worst.reproduce if worst else "",
+            duration_seconds=sum(finding.duration_seconds for finding in found),
+        )
+
+    def _untested_note(self, clause: Clause, missing: Sequence[str]) -> str:
+        if not self.required.get(clause.id):
+            return "the kit has no check for this clause yet"
+        changed = [test for test in missing if test in self.changed]
+        if changed:
+            reasons = "; ".join(f"{test} ({self.changed[test] or 'no reason given'})" for test in changed)
+            return f"removed or overridden: {reasons}"
+        if missing:
+            return f"not run: {', '.join(missing)}"
+        return ""

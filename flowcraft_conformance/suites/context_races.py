@@ -1,0 +1,130 @@
+"""Several clients of one run at once: no update is lost, every history of a key has an explanation."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from flowcraft_conformance.checking.history import Operation
+from flowcraft_conformance.checking.models import KeyValueModel, ValueCall
+from flowcraft_conformance.contract.payloads import SetOp
+from flowcraft_conformance.harness.calls import CallRecord, ContextClient
+from flowcraft_conformance.harness.races import judge_history, start_together
+from flowcraft_conformance.harness.spaces import ContextBench, ContextSpace
+from flowcraft_conformance.suites.suite import checks
+
+
+class ContextRaces:
+    """What must hold however the calls of several clients interleave."""
+
+    @checks("CTX-RACE-01")
+    def test_concurrent_writes_to_different_keys_all_survive(self, flowcraft_context_bench: ContextBench) -> None:
+        async def body(space: ContextSpace) -> None:
+            dice = flowcraft_context_bench.random()
+            for number in range(space.profile.rounds):
+                clients = await space.clients(4, space.run_id(f"r{number}"))
+                if existing := number % 2 == 1:
+                    await clients[0].set("before", 1)
+                space.recorder.records.clear()
+                writers = {f"k.{writer}": writer for writer in range(space.profile.racers // 2)}
+                await start_together(
+                    [_writer(clients[writer % 4], key, writer, dice) for key, writer in writers.items()], dice=dice
+                )
+                _expect_all(space, await clients[0].to_dict(), writers | ({"before": 1} if existing else {}), existing)
+
+        flowcraft_context_bench.run(body)
+
+    @checks("CTX-RACE-02")
+    def test_histories_of_one_key_are_linearizable(self, flowcraft_context_bench: ContextBench) -> None:
+        async def body(space: ContextSpace) -> None:
+            dice = flowcraft_context_bench.random()
+            for number in range(space.profile.rounds):
+                clients = await space.clients(dice.choice((3, 5)), space.run_id(f"r{number}"))
+                space.recorder.records.clear()
+                await start_together([_random_calls(client, dice) for client in clients], dice=dice)
+                operations = [_operation(record) for record in space.recorder.records]
+                judge_history(space, operations, KeyValueModel())
+
+        flowcraft_context_bench.run(body)
+
+    @checks("CTX-RACE-03")
+    def test_of_two_that_write_and_look_one_sees_the_other(self, flowcraft_context_bench: ContextBench) -> None:
+        async def body(space: ContextSpace) -> None:
+            dice = flowcraft_context_bench.random()
+            for number in range(3 * space.profile.rounds):
+                one, other = await space.clients(2, space.run_id(f"r{number}"))
+                space.recorder.records.clear()
+                look = dice.choice(("get", "has", "to_dict"))
+                seen = await start_together(
+                    [_write_and_look(one, "x", "y", look, dice), _write_and_look(other, "y", "x", look, dice)],
+                    dice=dice,
+                )
+                if not any(seen):
+                    raise space.violated("each of two clients wrote its key and then did not see the other's")
+
+        flowcraft_context_bench.run(body)
+
+
+def _writer(client: ContextClient, key: str, value: Any, dice: random.Random) -> Callable[[], Awaitable[Any]]:
+    if dice.random() < 0.5:
+        return lambda: client.set(key, value)
+    return lambda: client.patch([SetOp(key, value)])
+
+
+def _expect_all(space: ContextSpace, got: Any, want: dict[str, Any], existing: bool) -> None:
+    lost = [key for key in want if not isinstance(got, dict) or got.get(key) != want[key]]
+    if lost:
+        involved = [record for record in space.recorder.records if record.arguments and _writes(record, lost[0])]
+        others = [record for record in space.recorder.records if record not in involved]
+        space.recorder.records[:] = [*others[:5], *involved[:1], space.recorder.records[-1]]
+        raise space.violated(
+            f"{len(lost)} of {len(want)} concurrent writes to different keys of "
+            f"{'an existing' if existing else 'a new'} run were lost, first {lost[0]!r}"
+        )
+
+
+def _writes(record: CallRecord, key: str) -> bool:
+    first = record.arguments[0]
+    return bool(first == key or (isinstance(first, Sequence) and first and getattr(first[0], "key", None) == key))
+
+
+def _random_calls(client: ContextClient, dice: random.Random) -> Callable[[], Awaitable[None]]:
+    chosen = [(dice.random(), dice.randint(0, 3)) for _ in range(dice.randint(2, 5))]
+
+    async def calls() -> None:
+        for number, (what, pause) in enumerate(chosen):
+            for _ in range(pause):
+                await asyncio.sleep(0)
+            if what < 0.4:
+                await client.set("k", f"c{client.number}.{number}")
+            elif what < 0.6:
+                await client.delete("k")
+            elif what < 0.75:
+                await client.has("k")
+            else:
+                await client.get("k")
+
+    return calls
+
+
+def _operation(record: CallRecord) -> Operation:
+    value = record.arguments[1] if record.name == "set" else None
+    return Operation(record.client, ValueCall(record.name, "k", value), record.start, record.end, record.output)
+
+
+def _write_and_look(
+    client: ContextClient, own: str, others: str, look: str, dice: random.Random
+) -> Callable[[], Awaitable[bool]]:
+    by_patch = dice.random() < 0.5
+
+    async def calls() -> bool:
+        await (client.patch([SetOp(own, 1)]) if by_patch else client.set(own, 1))
+        if look == "get":
+            return bool(await client.get(others) == 1)
+        if look == "has":
+            return bool(await client.has(others))
+        return others in await client.to_dict()
+
+    return calls

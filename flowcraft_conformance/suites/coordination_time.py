@@ -1,0 +1,271 @@
+"""Time to live: programs of every clause share one wait, and each clause is judged by its own programs."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+
+from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
+from flowcraft_conformance.harness.spaces import StoreBench
+from flowcraft_conformance.harness.timetable import Program, ProgramResult, ProgramRun, run_programs
+from flowcraft_conformance.suites.suite import checks
+
+_PROBES = ("get", "set_if_not_exist", "increment", "extend_ttl", "delete")
+_SHORT_OR_INVALID_TTLS = (1, 2, 0, -1, -3600, 0.4, 1.5, True, float("nan"), float("inf"), "1", None)
+_RACERS = 6
+
+
+async def _arm(run: ProgramRun, how: str, ttl: object, *, key: str = "k", client: int = 0) -> None:
+    if how == "increment":
+        await run.call("increment", ttl, key=key, client=client)
+    else:
+        await run.call("set_if_not_exist", "v", ttl, key=key, client=client)
+
+
+async def _probe(run: ProgramRun, how: str, *, key: str = "k", client: int = 1) -> None:
+    ttl = run.times.short
+    arguments = {"set_if_not_exist": ("w", ttl), "increment": (ttl,), "extend_ttl": (ttl,)}.get(how, ())
+    await run.call(how, *arguments, key=key, client=client)
+    if how == "delete":  # it returns nothing: look at what it left
+        await run.call("get", key=key, client=client)
+
+
+def _present_for_its_ttl(dice: random.Random) -> Program:
+    how, probe, ttl_name = dice.choice(("increment", "set")), dice.choice(_PROBES[:4]), dice.choice(("short", "long"))
+
+    async def program(run: ProgramRun) -> None:
+        ttl = getattr(run.times, ttl_name)
+        await _arm(run, how, ttl)
+        await run.at(run.times.kept(0, ttl) * dice.uniform(0.3, 1))
+        await run.call("get", client=1)
+        await run.at(run.times.kept(0, ttl))
+        # A string cannot be incremented: that it is still there shows in the others.
+        await _probe(run, "get" if how == "set" and probe == "increment" else probe)
+
+    return program
+
+
+def _absent_after_its_ttl(dice: random.Random) -> Program:
+    how, probe = dice.choice(("increment", "set")), dice.choice(_PROBES)
+
+    async def program(run: ProgramRun) -> None:
+        await _arm(run, how, run.times.short)
+        await run.at(run.times.gone(0, run.times.short))
+        await _probe(run, probe)
+
+    return program
+
+
+def _increment_re_arms(dice: random.Random) -> Program:
+    longer, early = dice.random() < 0.7, dice.choice(("increment", "increment", "set"))
+
+    async def program(run: ProgramRun) -> None:
+        first, second = (run.times.short, run.times.long) if longer else (run.times.long, run.times.short)
+        if early == "set":  # a canonical decimal that was set may count on, and is then re-armed
+            await run.call("set_if_not_exist", "41", first)
+        else:
+            await run.call("increment", first)
+        await run.at(run.times.later)
+        await run.call("increment", second, client=1)
+        if longer:
+            await run.at(run.times.gone(0, first))
+            await run.call("get")
+        await run.at(run.times.gone(run.times.later + run.times.slack, second))
+        await run.call("get")
+
+    return program
+
+
+def _extension_sets_the_deadline(dice: random.Random) -> Program:
+    longer, how = dice.random() < 0.7, dice.choice(("increment", "set"))
+
+    async def program(run: ProgramRun) -> None:
+        first, second = (run.times.short, run.times.long) if longer else (run.times.long, run.times.short)
+        await _arm(run, how, first)
+        await run.at(run.times.later)
+        await run.call("extend_ttl", second, client=1)
+        if longer:
+            await run.at(run.times.gone(0, first))
+            await run.call("get")
+        await run.at(run.times.gone(run.times.later + run.times.slack, second))
+        await run.call("get")
+
+    return program
+
+
+def _extension_of_an_expired_key(dice: random.Random) -> Program:
+    how = dice.choice(("increment", "set"))
+
+    async def program(run: ProgramRun) -> None:
+        await _arm(run, how, run.times.short)
+        await run.at(run.times.gone(0, run.times.short))
+        await run.call("extend_ttl", run.times.long)
+        await run.call("get", client=1)
+
+    return program
+
+
+def _second_setter_leaves_the_deadline(dice: random.Random) -> Program:
+    how, tries = dice.choice(("increment", "set")), dice.randint(1, 3)
+
+    async def program(run: ProgramRun) -> None:
+        await _arm(run, how, run.times.short)
+        await run.at(run.times.later)
+        for _ in range(tries):
+            await run.call("set_if_not_exist", "w", run.times.long, client=1)
+        await run.at(run.times.gone(0, run.times.short))
+        await run.call("get")
+
+    return program
+
+
+def _won_again_by_one(dice: random.Random) -> Program:
+    ending, how = dice.choice(("expiry", "expiry", "delete")), dice.choice(("increment", "set"))
+
+    async def program(run: ProgramRun) -> None:
+        await _arm(run, how, run.times.short)
+        if ending == "delete":
+            await run.call("delete")
+        else:
+            await run.at(run.times.gone(0, run.times.short))
+        key = run.key()
+        won = await asyncio.gather(
+            *[run.stores[racer % 2].set_if_not_exist(key, f"w{racer}", run.times.long) for racer in range(_RACERS)]
+        )
+        run.decisive += 1
+        if won.count(True) != 1:
+            raise run.violated(f"{won.count(True)} of {_RACERS} callers won the key after its {ending}, want exactly 1")
+        stored = await run.stores[0].get(key)
+        if stored != f"w{won.index(True)}":
+            raise run.violated(f"after its {ending} the key holds {stored!r}, want the winner's 'w{won.index(True)}'")
+
+    return program
+
+
+def _keys_do_not_touch_each_other(dice: random.Random) -> Program:
+    what = dice.choice(("expiry", "delete", "extend_ttl"))
+    names = dice.choice((("k", "k1"), ("k", "k:k"), ("a", "b"), ("k", "K")))
+
+    async def program(run: ProgramRun) -> None:
+        one, other = names
+        times = run.times
+        await _arm(run, "set", times.short, key=one)
+        await _arm(
+            run, dice.choice(("set", "increment")), times.short if what == "extend_ttl" else times.long, key=other
+        )
+        await run.at(times.later)
+        if what == "delete":
+            await run.call("delete", key=one)
+        elif what == "extend_ttl":
+            await run.call("extend_ttl", times.long, key=one)
+        await run.at(times.gone(2 * times.slack, times.short))
+        await run.call("get", key=other, client=1)
+        await run.call("get", key=one, client=1)
+
+    return program
+
+
+def _nothing_stays_for_ever(dice: random.Random) -> Program:
+    ttl = dice.choice(_SHORT_OR_INVALID_TTLS)
+    how = dice.choice(("increment", "increment again", "set", "extend_ttl", "extend_ttl"))
+
+    async def program(run: ProgramRun) -> None:
+        store, key = run.stores[0], run.key()
+        if how == "extend_ttl":
+            await store.set_if_not_exist(key, "v", 1)
+        elif how == "increment again":
+            await store.increment(key, 1)
+        try:
+            if how.startswith("increment"):
+                await store.increment(key, ttl)
+            elif how == "set":
+                await store.set_if_not_exist(key, "v", ttl)
+            else:
+                await store.extend_ttl(key, ttl)
+        except Exception:  # refusing is right; only what is left behind counts
+            run.decisive += 0
+        await run.at(run.times.gone(run.times.slack, 2))
+        left = await run.stores[1].get(key)
+        run.decisive += 1
+        waited = run.recorder.records[-1].start - (run.recorder.records[-2].end or run.pace.now())
+        if left is not None and waited > 2 + run.times.lag:
+            raise run.violated(
+                f"{waited:.1f} s after {how.split()[0]} with a TTL of {ttl!r} the key still holds {left!r}"
+            )
+
+    return program
+
+
+_FAMILIES: dict[str, Callable[[random.Random], Program]] = {
+    "COORD-TTL-01": _present_for_its_ttl,
+    "COORD-TTL-02": _absent_after_its_ttl,
+    "COORD-INC-04": _increment_re_arms,
+    "COORD-EXT-02": _extension_sets_the_deadline,
+    "COORD-EXT-01": _extension_of_an_expired_key,
+    "COORD-SET-02": _second_setter_leaves_the_deadline,
+    "COORD-SET-04": _won_again_by_one,
+    "COORD-TTL-03": _keys_do_not_touch_each_other,
+    "COORD-TTL-05": _nothing_stays_for_ever,
+}
+
+
+def _programs(dice: random.Random, count: int) -> Iterator[tuple[str, Program]]:
+    """At least a dozen programs of every family, ``count`` in all."""
+    for family, make in _FAMILIES.items():
+        for _ in range(max(12, count // len(_FAMILIES))):
+            yield family, make(random.Random(dice.random()))
+
+
+def _judge(bench: StoreBench, clause_id: str) -> None:
+    memo = bench.settings.memo
+    if "programs" not in memo:
+        dice = random.Random(bench.settings.seed)
+        memo["programs"] = run_programs(bench, list(_programs(dice, bench.settings.profile.programs)))
+    results: list[ProgramResult] = [result for result in memo["programs"] if result.family == clause_id]
+    problems = [result.problem for result in results if result.problem is not None]
+    violations = [problem for problem in problems if isinstance(problem, ClauseViolation)]
+    if violations:
+        raise min(violations, key=lambda violation: len(violation.observed))
+    if not any(result.decisive for result in results):
+        raise Inconclusive("every look at a deadline came too late or too early to tell; is the machine overloaded?")
+
+
+class CoordinationTime:
+    """Expiry, judged from programs that all ran in one wait."""
+
+    @checks("COORD-TTL-01")
+    def test_a_key_is_present_for_its_ttl(self, flowcraft_store_bench: StoreBench) -> None:
+        _judge(flowcraft_store_bench, "COORD-TTL-01")
+
+    @checks("COORD-TTL-02")
+    def test_a_key_past_its_ttl_is_absent_for_every_operation(self, flowcraft_store_bench: StoreBench) -> None:
+        _judge(flowcraft_store_bench, "COORD-TTL-02")
+
+    @checks("COORD-INC-04")
+    def test_every_increment_re_arms_the_ttl(self, flowcraft_store_bench: StoreBench) -> None:
+        _judge(flowcraft_store_bench, "COORD-INC-04")
+
+    @checks("COORD-EXT-02")
+    def test_extension_sets_the_deadline(self, flowcraft_store_bench: StoreBench) -> None:
+        _judge(flowcraft_store_bench, "COORD-EXT-02")
+
+    @checks("COORD-EXT-01")
+    def test_an_expired_key_cannot_be_extended(self, flowcraft_store_bench: StoreBench) -> None:
+        _judge(flowcraft_store_bench, "COORD-EXT-01")
+
+    @checks("COORD-SET-02")
+    def test_a_second_setter_leaves_the_deadline(self, flowcraft_store_bench: StoreBench) -> None:
+        _judge(flowcraft_store_bench, "COORD-SET-02")
+
+    @checks("COORD-SET-04")
+    def test_a_key_that_is_gone_can_be_won_again_by_one(self, flowcraft_store_bench: StoreBench) -> None:
+        _judge(flowcraft_store_bench, "COORD-SET-04")
+
+    @checks("COORD-TTL-03")
+    def test_keys_do_not_touch_each_other(self, flowcraft_store_bench: StoreBench) -> None:
+        _judge(flowcraft_store_bench, "COORD-TTL-03")
+
+    @checks("COORD-TTL-05")
+    def test_no_key_stays_for_ever(self, flowcraft_store_bench: StoreBench) -> None:
+        _judge(flowcraft_store_bench, "COORD-TTL-05")
