@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from flowcraft_conformance.contract.protocols import ISerializer as ISerializer
     from flowcraft_conformance.contract.protocols import Middleware as Middleware
     from flowcraft_conformance.contract.protocols import NodeFunction as NodeFunction
+    from flowcraft_conformance.harness.services.model import Service as Service
+    from flowcraft_conformance.harness.services.model import ServiceUnavailableError as ServiceUnavailableError
+    from flowcraft_conformance.harness.services.redis import redis_service as redis_service
 
 __version__ = "0.1.0"
 
@@ -62,6 +65,8 @@ _ROOMS = {
         "Clock", "DistributedAdapter", "IAsyncContext", "ICoordinationStore", "IEvaluator", "IEventBus",
         "IGuardedContext", "ILogger", "ISerializer", "Middleware", "NodeFunction",
     ),
+    "harness.services.model": ("Service", "ServiceUnavailableError"),
+    "harness.services.redis": ("redis_service",),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 

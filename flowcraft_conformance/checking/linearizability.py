@@ -1,8 +1,8 @@
 """Is there an order of the calls, each at some moment between its start and its end, that explains every output?
 
 The search is Wing and Gong's with Lowe's cache of (calls placed, state). Partitions (keys) are searched in turns, so
-that a violation in one is found though another is hard. Intervals are closed: a call that starts when another returns may
-come before it. A call that never returned may be placed anywhere after its start, or nowhere.
+that a violation in one is found though another is hard. Intervals are closed: a call that starts when another returns
+may come before it. A call that never returned may be placed anywhere after its start, or nowhere.
 """
 
 from __future__ import annotations

@@ -21,6 +21,9 @@ from flowcraft_conformance.harness.spaces import StoreBench, StoreSpace
 
 Program = Callable[["ProgramRun"], Awaitable[None]]
 
+_CLIENTS = 4
+_OPEN_CALLS = 16
+"""Programs that may be inside a call at once: a client with a small pool is right too."""
 _SLACK = 0.15
 """Seconds between a deadline and a look at it, on real time: a look that comes late is never held against a target."""
 
@@ -105,6 +108,7 @@ class ProgramRun:
     space: StoreSpace
     recorder: Recorder
     stores: Sequence[StoreClient]
+    gate: asyncio.Semaphore
     timelines: dict[str, KeyTimeline] = field(default_factory=dict)
     decisive: int = 0
 
@@ -123,10 +127,11 @@ class ProgramRun:
             ClauseViolation: no reading of the declared granularity and lag explains what was seen.
         """
         full = self.key(key)
-        try:
-            output = await getattr(self.stores[client], operation)(full, *arguments)
-        except TargetRaised as raised:
-            output = Raised(type(raised.error).__name__, str(raised.error))
+        async with self.gate:
+            try:
+                output = await getattr(self.stores[client], operation)(full, *arguments)
+            except TargetRaised as raised:
+                output = Raised(type(raised.error).__name__, str(raised.error))
         record = self.recorder.records[-1]
         assert record.end is not None
         timeline = self.timelines.setdefault(full, KeyTimeline(self.times.granularity, self.times.lag))
@@ -180,13 +185,14 @@ def run_programs(bench: StoreBench, programs: Sequence[tuple[str, Program]]) -> 
         slack = _SLACK if clock is None else 0.001
         exact = clock is not None
         times = Times(0.0 if exact else capabilities.ttl_granularity, 0.0 if exact else capabilities.ttl_lag, slack)
-        targets = [(await space.client(number)).target for number in range(2)]
+        targets = [(await space.client(number)).target for number in range(_CLIENTS)]
         pace = _Pace(clock, len(programs))
+        gate = asyncio.Semaphore(_OPEN_CALLS)
         runs = []
         for number, (family, program) in enumerate(programs):
             recorder = Recorder(bench.call_seconds, bench.settings.health, now=pace.now)
             stores = [StoreClient(target, recorder, client) for client, target in enumerate(targets)]
-            run = ProgramRun(f"p{number}", times, pace, space, recorder, stores)
+            run = ProgramRun(f"p{number}", times, pace, space, recorder, stores, gate)
             runs.append((family, run, program))
         results = await asyncio.gather(*[_run_one(family, run, program) for family, run, program in runs])
         for _, run, _ in runs:

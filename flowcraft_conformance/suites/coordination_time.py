@@ -130,9 +130,10 @@ def _won_again_by_one(dice: random.Random) -> Program:
         else:
             await run.at(run.times.gone(0, run.times.short))
         key = run.key()
-        won = await asyncio.gather(
-            *[run.stores[racer % 2].set_if_not_exist(key, f"w{racer}", run.times.long) for racer in range(_RACERS)]
-        )
+        async with run.gate:
+            won = await asyncio.gather(
+                *[run.stores[racer % 4].set_if_not_exist(key, f"w{racer}", run.times.long) for racer in range(_RACERS)]
+            )
         run.decisive += 1
         if won.count(True) != 1:
             raise run.violated(f"{won.count(True)} of {_RACERS} callers won the key after its {ending}, want exactly 1")

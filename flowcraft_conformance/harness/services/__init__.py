@@ -1,0 +1,1 @@
+"""Running servers for harnesses: from the environment, else embedded or installed ones started for this run."""
