@@ -1,325 +1,338 @@
-"""COORD: the coordination store."""
+"""The coordination store, operation by operation: increment, set_if_not_exist, extend_ttl, delete, get."""
 
 from __future__ import annotations
 
 from flowcraft_conformance.contract.clauses.model import Clause, Level
 
-_SEQUENTIAL = "Random sequential programs against one to three clients, shrunk to the shortest that breaks the rule."
-_IN_ONE_WAIT = (
-    "Many small programs run side by side in one wait; what each saw is held against every reading of the declared "
-    "granularity and lag. On a target that takes a clock, virtual time replaces the wait."
-)
-_RACE = "Many callers on several clients start together, over and over; what they saw is judged as a history."
-
-COORDINATION = (
+OPERATIONS: tuple[Clause, ...] = (
     Clause(
-        "COORD-INC-01",
-        Level.MUST,
-        "An increment of an absent key returns 1.",
-        "The first arrival at a join is recognised by the number 1; any other start makes a join fire early or never.",
-        (
-            "the counter starts at 0 and the value before the increment is returned",
-            "an initial write and the increment are two steps, and the second one sees the first",
+        id="COORD-INC-01",
+        level=Level.MUST,
+        sentence="An increment of an absent key returns 1.",
+        why=(
+            "The first predecessor that arrives at a join would count as none or as two: the join never opens, or it "
+            "opens while a branch is still running."
         ),
-        _SEQUENTIAL,
-    ),
-    Clause(
-        "COORD-INC-02",
-        Level.MUST,
-        "Each increment returns the previous value + 1, as an int.",
-        "Arrivals are counted by comparing this number with the number of predecessors; a text or a gap never matches.",
-        (
-            "the backend's reply is returned as text or bytes instead of an int",
-            "a client keeps a copy of the counter and counts on from that",
+        causes=(
+            "the value before the addition is returned, as DynamoDB does with ReturnValues=UPDATED_OLD",
+            "the first call creates the key with 0, and only later calls add to it",
+            "an expired row that is not yet swept is counted on",
         ),
-        _SEQUENTIAL,
+        checked_by="Hypothesis draws the keys; the first increment of each must return 1.",
     ),
     Clause(
-        "COORD-INC-03",
-        Level.MUST,
-        "Concurrent increments of one key return each of 1..N exactly once.",
-        "Two branches that read the same number lose an arrival: the join waits for ever, or fires twice.",
-        (
-            "the counter is read, increased in Python and written back",
-            "a lock guards the read-modify-write in one process only",
-            "a retry after a conflict returns the value of the failed attempt",
+        id="COORD-INC-02",
+        level=Level.MUST,
+        sentence="Each increment returns the previous value + 1, as an int.",
+        why=(
+            "A join compares the count with the number of its predecessors. A count that skips, repeats or comes as "
+            "text never equals that number, and the run stalls before the join."
         ),
-        _RACE,
-    ),
-    Clause(
-        "COORD-INC-04",
-        Level.MUST,
-        "Every increment re-arms the TTL to `ttl_seconds` from now.",
-        "A join whose branches arrive far apart loses its count between two arrivals and never fires.",
-        (
-            "the expiry is set only when the counter is created (EXPIRE NX, or `if value == 1`)",
-            "the new deadline is kept only where it is later than the old one",
+        causes=(
+            "the driver's type is handed out: bytes or text from Redis, Decimal from DynamoDB",
+            "each client counts in a cache of its own and writes it back now and then",
+            "the client library sends a timed-out increment again, and both are applied",
         ),
-        _IN_ONE_WAIT,
-    ),
-    Clause(
-        "COORD-INC-05",
-        Level.MUST,
-        "An increment that is interrupted (cancelled, connection lost, process killed) leaves either no change or a "
-        "value with an expiry.",
-        "A counter without an expiry stays for ever, and a later run of the same id starts from its remains.",
-        (
-            "INCR and EXPIRE are two commands, and the worker dies between them",
-            "a pipeline without MULTI, of which only the first part reached the server",
+        checked_by=(
+            "Programs of increments through several clients, drawn by Hypothesis, run against a sequential model that "
+            "compares the value and its type."
         ),
-        "Calls are cancelled at every await, connections cut and processes killed; no key may be left without an expiry.",
     ),
     Clause(
-        "COORD-INC-06",
-        Level.MUST,
-        'An increment of a key that holds a non-number ("x", "007", " 5", "1_0") raises and changes nothing; one that '
-        "holds a canonical decimal set by set_if_not_exist may count on or raise.",
-        "A lock taken for a counter would be overwritten without a word, and its owner would lose the node it runs.",
-        (
-            "Python's int() reads ' 5', '1_0' and '007' as numbers",
-            "a value that cannot be read counts as 0",
-            "locks and counters live in two tables under the same key",
+        id="COORD-INC-03",
+        level=Level.MUST,
+        sentence="Concurrent increments of one key return each of 1..N exactly once.",
+        why=(
+            "Where two arrivals at a join of three both read 2, nobody reads 3 and the join never runs. Where two both "
+            "read 3, it runs twice."
         ),
-        _SEQUENTIAL,
-    ),
-    Clause(
-        "COORD-SET-01",
-        Level.MUST,
-        "set_if_not_exist on an absent key stores the value and returns True.",
-        "A worker that is not told that it holds the lock puts the job back, and nobody runs the node.",
-        (
-            "the backend's reply (1, 'OK', None) is returned instead of a bool",
-            "the answer says whether a row was touched, and an upsert always touches one",
+        causes=(
+            "get, add one and set sent as separate calls, without a transaction or a compare-and-set",
+            "an asyncio.Lock around a read-modify-write, which holds back no other process",
+            "SELECT and then UPDATE at READ COMMITTED, in place of one UPDATE ... RETURNING",
+            "the new value is read by a second command after the increment",
         ),
-        _SEQUENTIAL,
-    ),
-    Clause(
-        "COORD-SET-02",
-        Level.MUST,
-        "set_if_not_exist on a present key returns False and changes neither value nor TTL; a counter counts as present.",
-        "The loser of a lock must not prolong or overwrite the winner's; else a dead winner's lock never runs out.",
-        (
-            "SETNX followed by EXPIRE, whoever won",
-            "an upsert that always writes the new deadline",
-            "a counter that lives elsewhere is taken for an absent key",
+        checked_by=(
+            "Many tasks on several clients increment one key together, and OS processes too where they share the "
+            "backend; the answers must be a permutation of 1..N."
         ),
-        _SEQUENTIAL + " " + _IN_ONE_WAIT,
     ),
     Clause(
-        "COORD-SET-03",
-        Level.MUST,
-        "Of any number of concurrent callers of set_if_not_exist exactly one gets True, and the stored value is the winner's.",
-        "Two winners run one node twice, or take an `any` join with two inputs.",
-        (
-            "the key is looked up first and written afterwards",
-            "a unique-key conflict is retried as an update",
-            "the loser's value overwrites the winner's",
+        id="COORD-INC-04",
+        level=Level.MUST,
+        sentence="Every increment re-arms the TTL to `ttl_seconds` from now.",
+        why=(
+            "A join whose branches arrive over more than an hour loses its counter in between. The late branches count "
+            "from 1 again, and the join never opens."
         ),
-        _RACE,
-    ),
-    Clause(
-        "COORD-SET-04",
-        Level.MUST,
-        "After expiry or delete a key can be won again, by exactly one.",
-        "The lock of a dead worker must be free for one other worker; for none, the run stalls; for two, a node runs twice.",
-        (
-            "an expired row that is not yet swept still conflicts",
-            "expired rows are deleted and inserted in two steps, so that two callers both insert",
+        causes=(
+            "EXPIRE is sent only when INCR returned 1, or with NX",
+            "the upsert sets the expiry in its INSERT part and not in ON CONFLICT DO UPDATE",
+            "EXPIRE with GT, which ignores a shorter TTL",
+            "the expiry is counted from the creation of the key",
         ),
-        _RACE + " " + _IN_ONE_WAIT,
-    ),
-    Clause(
-        "COORD-SET-05",
-        Level.MUST,
-        'The value comes back unchanged: empty, unicode, newlines, digits ("007", "1.0", "true"), 64 KiB; U+0000 and '
-        "lone surrogates come back unchanged or raise without a change.",
-        "Lock owners and join winners are compared by this value; one that comes back altered belongs to nobody.",
-        (
-            "the value passes through a JSON or number parser on its way back",
-            "an empty string is stored as NULL",
-            "a column or a key-value limit cuts long values silently",
+        checked_by=(
+            "Programs whose second increment has a longer or a shorter TTL run side by side inside one wait; the key "
+            "must outlive its first deadline and be gone after its second."
         ),
-        _SEQUENTIAL,
     ),
     Clause(
-        "COORD-EXT-01",
-        Level.MUST,
-        "extend_ttl returns True exactly when the key is present.",
-        "A worker learns by this answer that its lease is lost; a wrong True lets two workers run one node.",
-        (
-            "an expired row that is not yet swept is extended",
-            "the answer tells whether the command was sent and not whether a key was there",
+        id="COORD-INC-05",
+        level=Level.MUST,
+        sentence=(
+            "An increment that is interrupted (cancelled, connection lost, process killed) leaves either no change or "
+            "a value with an expiry."
         ),
-        _SEQUENTIAL + " " + _IN_ONE_WAIT,
-    ),
-    Clause(
-        "COORD-EXT-02",
-        Level.MUST,
-        "extend_ttl sets the expiry to now + ttl, and the key outlives its first deadline.",
-        "A long node loses its lock in the middle of its work, and a second worker starts it again.",
-        (
-            "the new TTL is added to the old deadline, or kept only where it is later",
-            "a timer that was started with the key deletes it at the first deadline",
+        why=(
+            "A counter without an expiry outlives its run. A run that is started again under the same id goes on "
+            "counting from the old value, and its join opens before the branches are done."
         ),
-        _IN_ONE_WAIT,
-    ),
-    Clause(
-        "COORD-EXT-03",
-        Level.MUST,
-        "extend_ttl never creates a key and never changes a value.",
-        "A lock that its own heartbeat revives after it was released keeps everybody from the node.",
-        ("an upsert serves as the update", "the whole item is written back with the value as it was read before"),
-        _SEQUENTIAL,
-    ),
-    Clause(
-        "COORD-DEL-01",
-        Level.MUST,
-        "delete removes a key; deleting an absent key is no error; it returns None.",
-        "A lock that is not released holds the next delivery of the job back until its TTL runs out.",
-        ("the number of deleted keys is returned", "an absent key raises the backend's not-found error"),
-        _SEQUENTIAL,
-    ),
-    Clause(
-        "COORD-DEL-02",
-        Level.MUST,
-        "After delete an increment gives 1.",
-        "A join in a loop counts from where the last iteration ended, and fires early.",
-        (
-            "delete removes the lock's row and leaves the counter's",
-            "delete marks the row, and increment counts on from it",
+        causes=(
+            "INCR and EXPIRE sent as two commands, so a crash between them leaves a counter that never expires",
+            "a redis-py pipeline with transaction=False, of which the server may see only the first half",
+            "the row is inserted by one transaction and gets its expiry by the next",
+            "the expiry is set in a finally block, which a killed process never reaches",
         ),
-        _SEQUENTIAL,
-    ),
-    Clause(
-        "COORD-GET-01",
-        Level.MUST,
-        "get gives None where the key is absent and a `str` otherwise; a counter reads as its decimal string.",
-        "Owners and winners are compared as text; bytes or an int never equal them.",
-        (
-            "bytes are returned undecoded",
-            "counters and texts come back in different types",
-            "an empty string reads as absent",
+        checked_by=(
+            "Increments are cancelled at every await, cut by a proxy before and after the server has acted, and their "
+            "processes killed. After TTL and lag no key may be left."
         ),
-        _SEQUENTIAL,
     ),
     Clause(
-        "COORD-TTL-01",
-        Level.MUST,
-        "A key is present for its whole TTL (less the declared granularity).",
-        "A lock that expires early lets a second worker run the node beside the first.",
-        (
-            "seconds are taken for milliseconds, or a deadline is rounded down",
-            "a clock of another machine or time zone is used for the deadline",
+        id="COORD-INC-06",
+        level=Level.MUST,
+        sentence=(
+            'An increment of a key that holds a non-number ("x", "007", " 5", "1_0") raises and changes nothing; one '
+            "that holds a canonical decimal set by set_if_not_exist may count on or raise."
         ),
-        _IN_ONE_WAIT,
-    ),
-    Clause(
-        "COORD-TTL-02",
-        Level.MUST,
-        "A key past its TTL (plus the declared lag) is absent for all five operations.",
-        "The lock of a dead worker keeps the run from going on, for as long as the backend does not sweep.",
-        (
-            "the backend sweeps expired items now and then, and reads do not compare the deadline",
-            "only get compares the deadline; increment, set_if_not_exist or extend_ttl do not",
-            "increment counts on from an expired value",
+        why=(
+            "Counting on the token of a lock destroys it: its owner no longer knows its own lock and a second worker "
+            "runs the node. An error shows the mix-up at its first call."
         ),
-        _IN_ONE_WAIT,
-    ),
-    Clause(
-        "COORD-TTL-03",
-        Level.MUST,
-        "One key's expiry, delete or extension touches no other key.",
-        "The end of one node takes the locks of others with it.",
-        ("one expiry for a whole hash or table", "keys are matched by prefix or pattern"),
-        _IN_ONE_WAIT,
-    ),
-    Clause(
-        "COORD-TTL-04",
-        Level.SHOULD,
-        "A TTL that is zero, negative, not a whole number, or a bool raises ValueError or TypeError and writes nothing.",
-        "A configuration mistake shows at once instead of as locks that vanish or stay.",
-        ("the TTL goes to the backend unchecked", "a bool passes as 1 because it is an int in Python"),
-        _SEQUENTIAL,
-    ),
-    Clause(
-        "COORD-TTL-05",
-        Level.MUST,
-        "No call, whatever its TTL argument and however it ends, leaves a key that never expires: after a TTL argument of "
-        "2 or less, a fraction or an invalid one included, the key is absent after max(ttl, 1) + lag.",
-        "A lock without an expiry whose owner died stops its run for ever.",
-        (
-            "the value is written first and a wrong TTL is refused by the second command",
-            "a TTL of 0 or None means 'no expiry' to the backend",
+        causes=(
+            'int() of the stored text, which takes "007", " 5" and "1_0" for numbers',
+            "text that does not parse is taken for 0",
+            "a cast in SQL, which forgives blanks and leading zeros",
+            "counters and values live in two columns, and the increment fills the empty one",
         ),
-        _IN_ONE_WAIT,
-    ),
-    Clause(
-        "COORD-KEY-01",
-        Level.MUST,
-        "Keys are opaque: any non-empty string of up to 512 UTF-8 bytes; no two different strings meet (case, prefixes, "
-        "trailing blanks, NFC/NFD, glob, SQL, path and quote characters); U+0000 and lone surrogates work or raise.",
-        "Two nodes whose keys meet share one lock and one counter: one of them never runs.",
-        (
-            "a case-insensitive or trimming collation",
-            "keys are cleaned of characters the backend does not like, so that two become one",
-            "keys are put into a pattern, a path or a query text",
+        checked_by=(
+            "Keys are set to texts that nearly look like numbers and then incremented; the call must raise and the "
+            "text must stand. A canonical decimal may count on, then by exactly one."
         ),
-        "Families of keys that backends confuse are stored side by side, read back, and deleted one by one.",
     ),
     Clause(
-        "COORD-LIN-01",
-        Level.MUST,
-        "Every concurrent history of the five operations is linearizable against the sequential model with time.",
-        "Joins and locks rely on each answer being true at some moment during its call; a stale one breaks both.",
-        (
-            "reads go to a replica that lags behind",
-            "an operation consists of several commands that others can come between",
-            "a blind retry after a lost reply applies an operation twice",
+        id="COORD-SET-01",
+        level=Level.MUST,
+        sentence="A set_if_not_exist on an absent key stores the value and returns True.",
+        why=(
+            "A worker that wins a node's lock and is told False stands back like all the others. The node runs nowhere "
+            "until the lock expires, and then the same happens again."
         ),
-        "Random concurrent programs are recorded and every history is searched for an order that explains it.",
-    ),
-    Clause(
-        "COORD-PROC-01",
-        Level.MUST,
-        "All of the above holds between processes, where declared.",
-        "Workers are processes: a store that is right in one only is no coordination store.",
-        ("an asyncio or threading lock around a read-modify-write", "state that is cached in the process"),
-        "The races run again with clients in several OS processes, their histories merged on one clock.",
-        excused_by=("processes",),
-    ),
-    Clause(
-        "COORD-ERR-01",
-        Level.MUST,
-        "A backend failure raises; it never reads as None, 0 or False.",
-        "A failed read that looks like 'absent' makes a worker take a lock that somebody holds.",
-        ("except Exception: return None", "the client library returns a default when it cannot connect"),
-        "The connection is cut before requests and before replies; every answer must be an error or the truth.",
-    ),
-    Clause(
-        "COORD-ERR-02",
-        Level.MUST,
-        "No operation hangs: with the backend silent it raises within `call_timeout_seconds`.",
-        "A worker that waits for ever holds its job, and nobody else gets it.",
-        ("no socket timeout", "a retry without an end", "a pool that waits for a free connection without a bound"),
-        "The proxy goes silent in the middle of calls.",
-    ),
-    Clause(
-        "COORD-ERR-03",
-        Level.SHOULD,
-        "Once the backend is back, the same store object works again.",
-        "A worker that must be restarted by hand after each hiccup of the network stands still until somebody does.",
-        ("a broken connection stays in the pool", "a client that closes itself at the first error"),
-        "The connection is cut and restored under a store that stays open.",
-    ),
-    Clause(
-        "COORD-ERR-04",
-        Level.MUST,
-        "Cancelling a call leaves the store usable, and no other caller's answer is crossed with it.",
-        "A worker that is cancelled at its timeout would hand its answer to the next caller, who then holds a wrong lock.",
-        (
-            "a connection goes back to its pool with a reply still under way",
-            "a lock inside the client is not released on cancellation",
+        causes=(
+            'the reply of the driver is handed out: 1, "OK" or b"OK" in place of True',
+            "attribute_not_exists meets an expired DynamoDB item that is not yet swept",
+            "an INSERT ... ON CONFLICT DO NOTHING is judged by the row count of another statement",
+            "the value is stored by a second call, which is not awaited",
         ),
-        "Calls are cancelled at every await while others are under way on the same client.",
+        checked_by=(
+            "Hypothesis draws values; one client sets an absent key, must get True, and another client must read the "
+            "value."
+        ),
+    ),
+    Clause(
+        id="COORD-SET-02",
+        level=Level.MUST,
+        sentence=(
+            "On a present key, set_if_not_exist returns False and changes neither value nor TTL; a counter counts as "
+            "present."
+        ),
+        why=(
+            "A second worker would take over a lock that is held, and one node runs twice. Or its mere attempts keep a "
+            "dead worker's lock alive, and the node never runs again."
+        ),
+        causes=(
+            "SETNX followed by EXPIRE, whatever SETNX answered: each refused caller prolongs the lock",
+            "ON CONFLICT DO UPDATE that keeps the value and rewrites the expiry",
+            "counters and values under two prefixes or in two tables, so that one does not block the other",
+            "SET with GET, where the old value is looked at after it was overwritten",
+        ),
+        checked_by=(
+            "A second client tries present keys, counters among them; value and count must stand. Timed programs look "
+            "whether the first deadline still holds after several refused tries."
+        ),
+    ),
+    Clause(
+        id="COORD-SET-03",
+        level=Level.MUST,
+        sentence=(
+            "Of any number of concurrent callers of set_if_not_exist exactly one gets True, and the stored value is "
+            "the winner's."
+        ),
+        why=(
+            "Two winners of a node's lock execute the node side by side; two winners of an `any` join start what "
+            "follows it twice. Without a winner the node never runs."
+        ),
+        causes=(
+            "exists and then set, with an await between them",
+            "Cassandra INSERT without IF NOT EXISTS, and a read that is to tell who won",
+            "an ETag or a revision that is read but not sent as a condition of the write",
+            "an asyncio.Lock around the check, on a store that other processes use too",
+        ),
+        checked_by=(
+            "Many tasks on several clients set one key together, and OS processes too where they share the backend; "
+            "one must win and the key must hold its value."
+        ),
+    ),
+    Clause(
+        id="COORD-SET-04",
+        level=Level.MUST,
+        sentence="After expiry or delete a key can be won again by set_if_not_exist, by exactly one caller.",
+        why=(
+            "The lock of a dead worker can never be taken over, so its node never runs again; or two workers take it "
+            "over together and both run the node."
+        ),
+        causes=(
+            (
+                "each refused caller that sees an expired row deletes it and inserts its own: the second deletes the "
+                "first one's"
+            ),
+            "a sweeper decides about expiry, and until it comes the row blocks (DynamoDB TTL, a Firestore TTL policy)",
+            "the update that takes over an expired row has no condition on the expiry that was read",
+            "a client remembers keys it has seen taken",
+        ),
+        checked_by=(
+            "After a delete, and in timed programs after an expiry, many callers try the key together; exactly one "
+            "must win, and the key must hold its value."
+        ),
+    ),
+    Clause(
+        id="COORD-SET-05",
+        level=Level.MUST,
+        sentence=(
+            'The value comes back unchanged: empty, unicode, newlines, digits ("007", "1.0", "true"), 64 KiB; U+0000 '
+            "and lone surrogates come back unchanged or raise without a change."
+        ),
+        why=(
+            "A lock's token that comes back altered matches nobody, so no worker can tell that the lock is its own. An "
+            "`any` join whose winner reads differently takes no branch's input."
+        ),
+        causes=(
+            'json.loads on the way out: "007" fails, "true" becomes True',
+            "an empty string is taken for absent by `if not value`, or stored as NULL",
+            "text encoded or decoded with errors='replace' or 'ignore'",
+            "a column that cuts or pads: VARCHAR(255), CHAR",
+        ),
+        checked_by=(
+            "Hypothesis draws texts from the odd corners, 64 KiB of one, two and four byte characters among them, and "
+            "compares what get returns. Broken text may be refused, then nothing may be stored."
+        ),
+    ),
+    Clause(
+        id="COORD-EXT-01",
+        level=Level.MUST,
+        sentence="An extend_ttl returns True exactly when the key is present.",
+        why=(
+            "The heartbeat learns from it whether its worker still owns the node. True for a lost lock lets two "
+            "workers go on with one node; False for a held one stops a healthy worker."
+        ),
+        causes=(
+            "an UPDATE without a condition on the expiry, which revives an expired row",
+            "True is returned whatever the row count says",
+            "rows changed are asked for instead of rows matched: a second call with the same deadline gives 0",
+            "the driver's 1 or 0 is handed out in place of a bool",
+        ),
+        checked_by=(
+            "Keys that are absent, set, counted, deleted and, in timed programs, expired are extended through another "
+            "client than the one that wrote them."
+        ),
+    ),
+    Clause(
+        id="COORD-EXT-02",
+        level=Level.MUST,
+        sentence="An extend_ttl sets the expiry to now + ttl, and the key outlives its first deadline.",
+        why=(
+            "A node that runs longer than the first TTL of its lock loses the lock in the middle of its work, and a "
+            "second worker runs it too."
+        ),
+        causes=(
+            "the TTL is added to what is left, so that the deadline drifts away with every heartbeat",
+            "EXPIRE with NX or GT, which ignores the second deadline or a shorter one",
+            "seconds handed to a call that takes milliseconds, as PEXPIRE does",
+            "the new expiry is kept in the client and not sent",
+        ),
+        checked_by=(
+            "Programs that extend a key to a later or an earlier deadline run side by side inside one wait; the key "
+            "must be there after the first deadline and gone after the second."
+        ),
+    ),
+    Clause(
+        id="COORD-EXT-03",
+        level=Level.MUST,
+        sentence="An extend_ttl never creates a key and never changes a value.",
+        why=(
+            "A heartbeat that comes just after its lock was released would make the lock anew. No worker can take the "
+            "node until that ghost expires."
+        ),
+        causes=(
+            "SET with EX in place of EXPIRE: the value read earlier is written back over a newer one",
+            "an upsert where an update is meant, as DynamoDB's UpdateItem is without a condition",
+            "the whole record is read, changed and saved, over an increment that came in between",
+        ),
+        checked_by=(
+            "Absent keys are extended and must stay absent and free to win; values and counters are extended and must "
+            "read and count on as before."
+        ),
+    ),
+    Clause(
+        id="COORD-DEL-01",
+        level=Level.MUST,
+        sentence="A delete removes a key; deleting an absent key is no error; it returns None.",
+        why=(
+            "A lock that is not released keeps its node waiting for the whole TTL. A release that raises because the "
+            "lock has just expired fails a node that did its work."
+        ),
+        causes=(
+            "the backend's not-found error is passed on, as Cosmos DB's 404",
+            "the number of deleted keys is handed out",
+            "counters and values are kept apart, and only one of the two is deleted",
+            "a soft delete that get hides and extend_ttl still finds",
+        ),
+        checked_by=(
+            "Values and counters are deleted through another client than the writer's, present, absent and a second "
+            "time; what is returned and what is left are compared."
+        ),
+    ),
+    Clause(
+        id="COORD-DEL-02",
+        level=Level.MUST,
+        sentence="After a delete an increment gives 1.",
+        why=(
+            "A join inside a loop counts its arrivals anew in every iteration. Where the old count comes back, the "
+            "second iteration's join opens too early or never."
+        ),
+        causes=(
+            "the delete clears the value or a flag and leaves the count",
+            "a Cassandra counter column, which cannot be deleted and used again",
+            "the client adds to a count it has cached",
+        ),
+        checked_by="Counters of different heights are deleted and incremented; the first increment must give 1.",
+    ),
+    Clause(
+        id="COORD-GET-01",
+        level=Level.MUST,
+        sentence=(
+            "A get gives None where the key is absent and a `str` otherwise; a counter reads as its decimal string."
+        ),
+        why=(
+            "A worker compares the stored token with its own as text. Bytes or a number never equal it, so the worker "
+            "takes its own lock for another's and defers its job again and again."
+        ),
+        causes=(
+            "decode_responses is not set, and bytes come back",
+            'the number of a counter is handed out as an int, or through a float as "3.0"',
+            'an absent key reads as "" or as "None"',
+            "a lookup error of the backend is passed on for an absent key",
+        ),
+        checked_by="Absent keys, drawn values and counters are read; value and type are compared with the model's.",
     ),
 )
