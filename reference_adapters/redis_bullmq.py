@@ -131,7 +131,7 @@ class RedisContext:
         written, deleted = _changes(operations)
         async with self._client.pipeline(transaction=True) as pipeline:
             if written:
-                pipeline.hset(self._name, mapping=written)
+                pipeline.hset(self._name, items=[part for field in written.items() for part in field])
             if deleted:
                 pipeline.hdel(self._name, *deleted)
             await pipeline.execute()
@@ -140,7 +140,7 @@ class RedisContext:
         """The same changes in a script that looks at the guard first."""
         written, deleted = _changes(operations)
         fields = [part for field in written.items() for part in field]
-        arguments = [_encoded(guard), len(written), *fields, *deleted]
+        arguments: list[bytes | int] = [_encoded(guard), len(written), *fields, *deleted]
         return bool(await self._patch_if_absent(keys=[self._name], args=arguments))
 
 

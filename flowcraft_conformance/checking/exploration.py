@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import combinations
 from typing import TypeVar
 
 import hypothesis
@@ -21,8 +22,11 @@ def explore(
     examples: int,
     search_seconds: float,
     shrink_seconds: float,
+    first: Sequence[Example] = (),
 ) -> None:
-    """Run ``check`` on up to ``examples`` examples; raise what it raised on the smallest one found to fail.
+    """Run ``check`` on ``first`` and then on up to ``examples`` examples; raise the failure of the smallest found.
+
+    ``first`` are examples that no run may miss; of a list among them that fails, its pairs are tried.
 
     An example that failed once counts as failed: a failure that comes and goes (a race, a real backend) is reported
     and not lost. After ``search_seconds`` without a failure the search ends; after ``shrink_seconds`` of shrinking the
@@ -54,6 +58,8 @@ def explore(
                 first_failure = time.monotonic()
             raise
 
+    for example in first:
+        _try_known(example, check)
     configured = settings(
         max_examples=examples,
         database=None,
@@ -65,3 +71,16 @@ def explore(
         phases=(Phase.explicit, Phase.generate, Phase.shrink),
     )
     hypothesis.seed(seed)(configured(hypothesis.given(strategy)(once)))()
+
+
+def _try_known(example: Example, check: Callable[[Example], None]) -> None:
+    try:
+        check(example)
+    except Exception as error:
+        smallest = error
+    else:
+        return
+    if isinstance(example, list):
+        for pair in combinations(example, 2):
+            check(list(pair))  # type: ignore[arg-type]
+    raise smallest

@@ -28,6 +28,12 @@ _NUMBERS = (
 )  # fmt: skip
 
 
+ODD_VALUES: tuple[Any, ...] = (
+    *(value for leaf in (True, *FALSY, *_TEXTS_LIKE_JSON, *_NUMBERS) for value in (leaf, {"a": leaf}, [leaf])),
+)
+"""Values that backends alter, alone and nested."""
+
+
 def same_json(one: Any, other: Any) -> bool:
     """Whether two values are the same JSON. Numbers compare by value; a bool is no number, a string no number."""
     if isinstance(one, bool) or isinstance(other, bool):

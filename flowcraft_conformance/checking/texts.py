@@ -39,6 +39,13 @@ _FAMILIES: tuple[tuple[str, ...], ...] = (
 )
 
 
+def look_alike_families(*, max_bytes: int) -> list[list[str]]:
+    """Every family of keys that careless backends confuse, each also from behind."""
+    long = "k" * (max_bytes - 1)
+    families = (*_FAMILIES, (long + "1", long + "2", long))
+    return [list(order) for family in families for order in (family, family[::-1])]
+
+
 def texts(*, min_size: int = 0, max_size: int = 20) -> SearchStrategy[str]:
     """Any text without U+0000 and lone surrogates."""
     return st.text(
@@ -48,9 +55,7 @@ def texts(*, min_size: int = 0, max_size: int = 20) -> SearchStrategy[str]:
 
 def look_alikes(*, max_bytes: int) -> SearchStrategy[list[str]]:
     """Two to eight different non-empty keys of at most so many UTF-8 bytes that careless backends confuse."""
-    long = "k" * (max_bytes - 1)
-    families = (*_FAMILIES, (long + "1", long + "2", long))
-    chosen = st.sampled_from(families).flatmap(
+    chosen = st.sampled_from(look_alike_families(max_bytes=max_bytes)).flatmap(
         lambda family: st.lists(st.sampled_from(family), min_size=2, max_size=8, unique=True)
     )
     free = st.lists(texts(min_size=1, max_size=12), min_size=2, max_size=6, unique=True)

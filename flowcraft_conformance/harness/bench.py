@@ -8,7 +8,7 @@ import inspect
 import itertools
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
@@ -138,8 +138,14 @@ class Bench(Generic[SpaceT]):
         """
         return self._on_loop(self._in_one_space(body))
 
-    def explore(self, strategy: SearchStrategy[Example], body: Callable[[SpaceT, Example], Awaitable[None]]) -> None:
-        """Run ``body`` on many examples, each in a space of its own, and raise the failure of the smallest."""
+    def explore(
+        self,
+        strategy: SearchStrategy[Example],
+        body: Callable[[SpaceT, Example], Awaitable[None]],
+        *,
+        first: Sequence[Example] = (),
+    ) -> None:
+        """Run ``body`` on ``first`` and on many more examples, each in its own space; raise the smallest failure."""
         profile = self.settings.profile
         clients: dict[Any, Any] = {}
         stack = AsyncExitStack()
@@ -158,13 +164,15 @@ class Bench(Generic[SpaceT]):
                 examples=profile.examples,
                 search_seconds=profile.search_seconds,
                 shrink_seconds=profile.shrink_seconds,
+                first=first,
             )
         finally:
             with contextlib.suppress(Exception):
                 self._on_loop(stack.aclose())
 
     def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        within = self.settings.profile.check_seconds + self.call_seconds
+        hung = self.settings.health.hung_call is not None
+        within = 4 * _HUNG_WITHIN if hung else self.settings.profile.check_seconds + self.call_seconds
         try:
             return self.settings.loop.run(coroutine, within=within, what=f"{self.name} as a whole")
         except CallTimeoutError as error:

@@ -93,22 +93,17 @@ async def _cancel_all() -> None:
 
 
 async def bounded(make: Callable[[], Awaitable[T]], *, within: float, what: str) -> T:
-    """Await ``make()`` for at most so many seconds, also where it swallows cancellation.
+    """Await ``make()`` for at most so many seconds, in the caller's own task, so that no step of the loop is added.
+
+    What swallows cancellation is not bounded here but by :meth:`LoopThread.run`.
 
     Raises:
-        CallTimeoutError: time is up; the call was cancelled and is not waited for.
+        CallTimeoutError: time is up; the call was cancelled.
     """
-
-    async def call() -> T:
-        return await make()
-
-    task = asyncio.ensure_future(call())
     try:
-        done, _ = await asyncio.wait({task}, timeout=within)
-    except asyncio.CancelledError:
-        task.cancel()
+        async with asyncio.timeout(within) as limit:
+            return await make()
+    except TimeoutError:
+        if limit.expired():
+            raise CallTimeoutError(what, within) from None
         raise
-    if not done:
-        task.cancel()
-        raise CallTimeoutError(what, within)
-    return task.result()

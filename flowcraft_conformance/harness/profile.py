@@ -32,7 +32,7 @@ PROFILES = {
         Profile(
             "quick",
             examples=25,
-            rounds=5,
+            rounds=10,
             racers=16,
             programs=60,
             search_seconds=3,

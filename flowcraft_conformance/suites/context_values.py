@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from flowcraft_conformance.checking.json_values import (
     FALSY,
     NO_JSON,
+    ODD_VALUES,
     apply,
     exactly_same_json,
     json_values,
@@ -19,7 +20,7 @@ from flowcraft_conformance.checking.json_values import (
     patches,
     states,
 )
-from flowcraft_conformance.checking.texts import BROKEN_TEXTS, look_alikes
+from flowcraft_conformance.checking.texts import BROKEN_TEXTS, look_alike_families, look_alikes
 from flowcraft_conformance.contract.payloads import DeleteOp, SetOp
 from flowcraft_conformance.harness.calls import ContextClient
 from flowcraft_conformance.harness.spaces import ContextBench, ContextSpace
@@ -82,7 +83,7 @@ class ContextValues:
             expect_json(space, await reader.get("k"), value, "the value read back")
             expect_json(space, await reader.to_dict(), {"k": value}, "to_dict")
 
-        flowcraft_context_bench.explore(json_values(), body)
+        flowcraft_context_bench.explore(json_values(), body, first=ODD_VALUES)
 
     @checks("CTX-SET-04")
     def test_what_is_no_json_is_refused_and_changes_nothing(self, flowcraft_context_bench: ContextBench) -> None:
@@ -93,7 +94,7 @@ class ContextValues:
             await expect_raises(space, lambda: context.set("new", value), f"set of a new key to {value!r}")
             expect_json(space, await context.to_dict(), {"old": 1}, "to_dict after the refused set")
 
-        flowcraft_context_bench.explore(st.sampled_from(NO_JSON), body)
+        flowcraft_context_bench.explore(st.sampled_from(NO_JSON), body, first=NO_JSON)
 
     @checks("CTX-SET-04")
     def test_broken_text_in_a_value_comes_back_or_is_refused(self, flowcraft_context_bench: ContextBench) -> None:
@@ -106,7 +107,7 @@ class ContextValues:
             )
 
         wrapped = [value for text in BROKEN_TEXTS for value in (text, [text], {"a": text})]
-        flowcraft_context_bench.explore(st.sampled_from(wrapped), body)
+        flowcraft_context_bench.explore(st.sampled_from(wrapped), body, first=wrapped)
 
     @checks("CTX-SET-04")
     def test_a_value_above_the_declared_limit_is_refused(self, flowcraft_context_bench: ContextBench) -> None:
@@ -135,6 +136,7 @@ class ContextValues:
                 got = await client.get("k")
                 expect_json(space, got, want, f"get after the object passed to {how} was changed")
                 _disturb(got)
+                expect_json(space, await client.get("k"), want, "get after an object handed out by get was changed")
                 everything = await client.to_dict()
                 expect_json(space, everything, {"k": want}, "to_dict after an object handed out by get was changed")
                 _disturb(everything["k"])
@@ -186,17 +188,19 @@ class ContextValues:
                 about = f"k of run {names[number]!r} after run {names[0]!r} was emptied"
                 expect_json(space, await run.get("k"), number, about)
 
-        flowcraft_context_bench.explore(look_alikes(max_bytes=100), body)
+        flowcraft_context_bench.explore(look_alikes(max_bytes=100), body, first=look_alike_families(max_bytes=100))
 
     @checks("CTX-KEY-01")
     def test_keys_are_opaque_and_the_same_everywhere(self, flowcraft_context_bench: ContextBench) -> None:
         async def body(space: ContextSpace, names: list[str]) -> None:
             context, reader = await space.clients(2)
-            want: dict[str, Any] = {}
-            for number, name in enumerate(names):
-                value = {"of": number}
-                await (context.set(name, value) if number % 2 else context.patch([SetOp(name, value)]))
-                want[name] = value
+            want: dict[str, Any] = {name: {"set": number} for number, name in enumerate(names)}
+            for name, value in want.items():
+                await context.set(name, value)
+            await _expect_state(space, reader, want)
+            want = {name: {"patched": number} for number, name in enumerate(names)}
+            for name, value in want.items():
+                await context.patch([SetOp(name, value)])
             await _expect_state(space, reader, want)
             await context.patch([DeleteOp(names[0])])
             del want[names[0]]
@@ -208,7 +212,8 @@ class ContextValues:
                 await _expect_state(space, reader, want)
 
         several = st.lists(keys(), min_size=2, max_size=6, unique=True)
-        flowcraft_context_bench.explore(st.one_of(look_alikes(max_bytes=255), several), body)
+        families = look_alike_families(max_bytes=255)
+        flowcraft_context_bench.explore(st.one_of(look_alikes(max_bytes=255), several), body, first=families)
 
     @checks("CTX-KEY-01")
     def test_broken_text_in_a_key_works_or_is_refused(self, flowcraft_context_bench: ContextBench) -> None:

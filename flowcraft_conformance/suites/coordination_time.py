@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable, Iterator
 
@@ -167,10 +168,7 @@ def _keys_do_not_touch_each_other(dice: random.Random) -> Program:
     return program
 
 
-def _nothing_stays_for_ever(dice: random.Random) -> Program:
-    ttl = dice.choice(_SHORT_OR_INVALID_TTLS)
-    how = dice.choice(("increment", "increment again", "set", "extend_ttl", "extend_ttl"))
-
+def _nothing_stays_for_ever(ttl: object, how: str) -> Program:
     async def program(run: ProgramRun) -> None:
         store, key = run.stores[0], run.key()
         if how == "extend_ttl":
@@ -207,12 +205,13 @@ _FAMILIES: dict[str, Callable[[random.Random], Program]] = {
     "COORD-SET-02": _second_setter_leaves_the_deadline,
     "COORD-SET-04": _won_again_by_one,
     "COORD-TTL-03": _keys_do_not_touch_each_other,
-    "COORD-TTL-05": _nothing_stays_for_ever,
 }
 
 
 def _programs(dice: random.Random, count: int) -> Iterator[tuple[str, Program]]:
-    """At least a dozen programs of every family, ``count`` in all."""
+    """At least a dozen programs of every family, about ``count`` in all, and every combination for COORD-TTL-05."""
+    for ttl, how in itertools.product(_SHORT_OR_INVALID_TTLS, ("increment", "increment again", "set", "extend_ttl")):
+        yield "COORD-TTL-05", _nothing_stays_for_ever(ttl, how)
     for family, make in _FAMILIES.items():
         for _ in range(max(12, count // len(_FAMILIES))):
             yield family, make(random.Random(dice.random()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from flowcraft_conformance.checking.texts import BROKEN_TEXTS, look_alikes, texts
+from flowcraft_conformance.checking.texts import BROKEN_TEXTS, look_alike_families, look_alikes, texts
 from flowcraft_conformance.harness.spaces import StoreBench, StoreSpace
 from flowcraft_conformance.suites.expect import expect, expect_raises, outcome_of
 from flowcraft_conformance.suites.suite import checks
@@ -49,7 +49,7 @@ class CoordinationValues:
             await expect_raises(space, lambda: store.increment(key), f"increment of a key that holds {value!r}")
             expect(space, await store.get(key), value, "the value after the refused increment")
 
-        flowcraft_store_bench.explore(st.sampled_from(_NO_NUMBERS), body)
+        flowcraft_store_bench.explore(st.sampled_from(_NO_NUMBERS), body, first=_NO_NUMBERS)
 
     @checks("COORD-INC-06")
     def test_a_canonical_decimal_counts_on_or_is_refused(self, flowcraft_store_bench: StoreBench) -> None:
@@ -102,7 +102,7 @@ class CoordinationValues:
             await store.set_if_not_exist(space.key(), value)
             expect(space, await store.get(space.key()), value, "the value read back")
 
-        flowcraft_store_bench.explore(values, body)
+        flowcraft_store_bench.explore(values, body, first=_ODD_VALUES)
 
     @checks("COORD-SET-05")
     def test_a_value_of_64_kib_comes_back_unchanged(self, flowcraft_store_bench: StoreBench) -> None:
@@ -124,7 +124,7 @@ class CoordinationValues:
             want = value if error is None else None
             expect(space, await store.get(space.key()), want, f"the value after set_if_not_exist with {value!r}")
 
-        flowcraft_store_bench.explore(st.sampled_from(BROKEN_TEXTS), body)
+        flowcraft_store_bench.explore(st.sampled_from(BROKEN_TEXTS), body, first=BROKEN_TEXTS)
 
     @checks("COORD-EXT-01")
     def test_extension_tells_whether_the_key_is_present(self, flowcraft_store_bench: StoreBench) -> None:
@@ -210,7 +210,7 @@ class CoordinationValues:
                     raise space.violated(f"{name} with a TTL of {ttl!r}: {raised}, want ValueError or TypeError")
                 expect(space, await store.get(key), None, f"the key after the refused {name}")
 
-        flowcraft_store_bench.explore(st.sampled_from(_INVALID_TTLS), body)
+        flowcraft_store_bench.explore(st.sampled_from(_INVALID_TTLS), body, first=_INVALID_TTLS)
 
     @checks("COORD-KEY-01")
     def test_no_two_keys_meet(self, flowcraft_store_bench: StoreBench) -> None:
@@ -225,7 +225,7 @@ class CoordinationValues:
                 about = f"the value of {name!r} after {names[0]!r} was deleted"
                 expect(space, await reader.get(space.key(name)), f"v{number}", about)
 
-        flowcraft_store_bench.explore(look_alikes(max_bytes=496), body)
+        flowcraft_store_bench.explore(look_alikes(max_bytes=496), body, first=look_alike_families(max_bytes=496))
 
     @checks("COORD-KEY-01")
     def test_broken_text_in_a_key_works_or_is_refused(self, flowcraft_store_bench: StoreBench) -> None:

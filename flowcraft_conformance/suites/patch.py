@@ -33,6 +33,19 @@ _SIZES = (0, 1, 10, 11, 25, 26, 100, 101, 500, 1000)
 _WATCHED = ("a", "b.c", "d/e", "f")
 
 
+_ODD_CHANGES: list[tuple[dict[str, Any], list[PatchOperation]]] = [
+    ({"a": {"a": 1}}, [SetOp("a", {"b": 2})]),
+    ({"a": {"a": 1}}, [SetOp("a", {})]),
+    ({"a": [1, 2]}, [SetOp("a", [3])]),
+    ({"a": 1}, [SetOp("a", None)]),
+    ({"a": 1}, [SetOp("a", 0), SetOp("b", ""), SetOp("c", False), SetOp("d", [])]),
+    ({"a": 1, "a.b": 2}, [DeleteOp("a")]),
+    ({"a": {"b": 1}}, [SetOp("a.b", 2)]),
+    ({"a": {"b": 1}}, [DeleteOp("a.b")]),
+    ({"a": 1}, [DeleteOp("a"), SetOp("a", 2), DeleteOp("a"), SetOp("a", 3)]),
+]
+
+
 class PatchSuite(Suite):
     """Checks ``patch`` and ``patch_if_absent``; override the fixture ``flowcraft_context_factory`` in a subclass."""
 
@@ -56,7 +69,7 @@ class PatchSuite(Suite):
             expect_json(space, await single.to_dict(), want, "to_dict after the operations one by one")
             expect_json(space, await patched.to_dict(), want, "to_dict after the patch")
 
-        flowcraft_context_bench.explore(st.tuples(states(max_keys=5), patches()), body)
+        flowcraft_context_bench.explore(st.tuples(states(max_keys=5), patches()), body, first=_ODD_CHANGES)
 
     @checks("PATCH-EQ-02")
     def test_patching_the_difference_equals_writing_in_full(self, flowcraft_context_bench: ContextBench) -> None:
@@ -174,7 +187,7 @@ class PatchSuite(Suite):
             for number in range(space.profile.rounds):
                 clients = await space.clients(4, space.run_id(f"r{number}"))
                 space.recorder.records.clear()
-                await start_together([_patch_shared(client, client.number) for client in clients], dice=dice)
+                await start_together([_patch_shared(client, client.number, dice) for client in clients], dice=dice)
                 got = await clients[0].to_dict()
                 possible = [dict.fromkeys(_WATCHED, client.number) for client in clients]
                 if got not in possible:
@@ -274,8 +287,9 @@ def _patch_own(client: ContextClient, writer: int) -> Callable[[], Awaitable[Any
     return lambda: client.patch([SetOp(f"one.{writer}", writer), SetOp(f"two.{writer}", writer), DeleteOp("old.0")])
 
 
-def _patch_shared(client: ContextClient, value: int) -> Callable[[], Awaitable[Any]]:
-    return lambda: client.patch([SetOp(key, value) for key in _WATCHED])
+def _patch_shared(client: ContextClient, value: int, dice: random.Random) -> Callable[[], Awaitable[Any]]:
+    keys_in_any_order = dice.sample(_WATCHED, len(_WATCHED))
+    return lambda: client.patch([SetOp(key, value) for key in keys_in_any_order])
 
 
 def _guarded(client: ContextClient) -> Callable[[], Awaitable[Any]]:

@@ -1,0 +1,31 @@
+"""Every checked clause has a broken implementation that it catches."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowcraft_conformance.contract.clauses.model import Target
+from flowcraft_conformance.contract.verdicts import Verdict
+from tests.mutants.contexts import CONTEXTS, MutantContext
+from tests.mutants.stores import STORES, MutantStore
+from tests.support import clauses_checked, judge, opened
+
+
+@pytest.mark.parametrize("mutant", STORES, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
+def test_a_broken_store_is_caught(mutant: type[MutantStore]) -> None:
+    with opened(Target.STORE, mutant) as settings:
+        verdict, said = judge(Target.STORE, mutant, settings, mutant.breaks)
+    assert verdict is Verdict.FAIL, said
+
+
+@pytest.mark.parametrize("mutant", CONTEXTS, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
+def test_a_broken_context_is_caught(mutant: type[MutantContext]) -> None:
+    with opened(Target.CONTEXT, mutant) as settings:
+        verdict, said = judge(Target.CONTEXT, mutant, settings, mutant.breaks)
+    assert verdict is Verdict.FAIL, said
+
+
+def test_every_checked_clause_has_a_mutant() -> None:
+    caught = {mutant.breaks for mutant in STORES} | {mutant.breaks for mutant in CONTEXTS}
+    checked = {*clauses_checked(Target.STORE), *clauses_checked(Target.CONTEXT)}
+    assert checked == caught
