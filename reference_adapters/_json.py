@@ -3,39 +3,89 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from flowcraft_conformance import DeleteOp, PatchOperation, SetOp
+
+MAX_DEPTH = 500
+"""Lists and objects inside one another: a deeper value could be written and then not be read again."""
 
 _PLAIN = (str, int, float, bool, type(None))
 
 
 def encode(value: Any) -> bytes:
-    """The JSON text of a value in UTF-8.
+    """The JSON text of a value in UTF-8. ``int`` and ``float`` stay apart, -0.0 keeps its sign (CTX-SET-06).
 
     Raises:
-        TypeError: a part of the value is no JSON: another type, a subclass, a key that is no str.
-        ValueError: NaN, an infinity, a cycle, or text that UTF-8 cannot hold.
+        TypeError: a part of the value is no JSON: another type, a tuple, a subclass, a key that is no str.
+        ValueError: NaN, an infinity, a cycle or more than MAX_DEPTH levels, a whole number with more digits than
+            Python reads back, or text that UTF-8 cannot hold.
     """
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     _require_json(value)
-    return text.encode("utf-8")
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
 def decode(text: bytes | str) -> Any:
-    """The value behind a JSON text."""
-    return json.loads(text)
+    """The value behind a JSON text, in UTF-8 where it is bytes.
+
+    Raises:
+        ValueError: it is no JSON, or not UTF-8.
+    """
+    return json.loads(text if isinstance(text, str) else text.decode("utf-8"), parse_constant=_refuse_constant)
+
+
+def encode_patch(operations: Sequence[PatchOperation]) -> dict[str, bytes | None]:
+    """What each key of a patch is in the end: the text of its value, or None where it is deleted.
+
+    The later operation on a key wins (PATCH-ORD-01). Everything is encoded before anything can be written.
+
+    Raises:
+        TypeError: an operation is neither SetOp nor DeleteOp, a key is no str, or as :func:`encode`.
+        ValueError: as :func:`encode`.
+    """
+    changes: dict[str, bytes | None] = {}
+    for operation in operations:
+        if isinstance(operation, SetOp):
+            changes[require_key(operation.key)] = encode(operation.value)
+        elif isinstance(operation, DeleteOp):
+            changes[require_key(operation.key)] = None
+        else:
+            raise TypeError(f"an operation of a patch is a SetOp or a DeleteOp, this is {operation!r}")
+    return changes
+
+
+def require_key(key: object) -> str:
+    """The key; raises TypeError where it is no str."""
+    if not isinstance(key, str):
+        raise TypeError(f"a key is a str, this is {key!r}")
+    return key
 
 
 def _require_json(value: Any) -> None:
-    kind = type(value)
-    if kind in _PLAIN:
-        return
-    if kind is list:
-        for part in value:
-            _require_json(part)
-    elif kind is dict:
-        for key, part in value.items():
-            if type(key) is not str:
-                raise TypeError(f"a key of a JSON object is a str, this is {key!r}")
-            _require_json(part)
-    else:
-        raise TypeError(f"{kind.__name__} is no JSON type")
+    """Depth first and without recursion: a cycle ends at MAX_DEPTH, whatever the depth of the caller."""
+    open_parts = [(value, 0)]
+    while open_parts:
+        part, depth = open_parts.pop()
+        kind = type(part)
+        if kind in _PLAIN:
+            continue
+        if depth == MAX_DEPTH:
+            raise ValueError(f"the value contains itself, or nests deeper than {MAX_DEPTH} levels")
+        if kind is list:
+            open_parts.extend((child, depth + 1) for child in part)
+        elif kind is dict:
+            _require_names(part)
+            open_parts.extend((child, depth + 1) for child in part.values())
+        else:
+            raise TypeError(f"{kind.__name__} is no JSON type")
+
+
+def _require_names(part: dict[Any, Any]) -> None:
+    for name in part:
+        if type(name) is not str:
+            raise TypeError(f"a name in a JSON object is a str, this is {name!r}")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")

@@ -1,6 +1,7 @@
 """Store and contexts in the memory of one process: the smallest right ones.
 
-Every operation runs from beginning to end without an await, so that on one event loop it is atomic.
+Every operation runs from beginning to end without an await, so that on one event loop it is atomic. Deadlines are
+judged when a key is looked at, by the clock that set them; there are no timers.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowcraft_conformance import Capabilities, Clock, PatchOperation, SetOp, SystemClock
-from reference_adapters._json import decode, encode
+from flowcraft_conformance import Capabilities, Clock, PatchOperation, SystemClock
+from reference_adapters._json import decode, encode, encode_patch, require_key
 from reference_adapters._ttl import require_ttl
 
 _CANONICAL_DECIMAL = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
+_ROOM_FOR_EXPIRED = 1000
 
 
 @dataclass(slots=True)
 class _Item:
     value: str
     deadline: float
+    clock: Clock
+
+    def is_past(self) -> bool:
+        return self.deadline <= self.clock.monotonic()
 
 
 @dataclass(slots=True)
@@ -29,17 +35,28 @@ class MemoryBackend:
 
     items: dict[str, _Item] = field(default_factory=dict)
     runs: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    sweep_at: int = _ROOM_FOR_EXPIRED
+    """How many items may gather before those nobody asked for again are looked through."""
+
+    def sweep(self) -> None:
+        """Forget expired keys, seldom enough that a write costs the same on average however many keys there are."""
+        if len(self.items) < self.sweep_at:
+            return
+        for key in [key for key, item in self.items.items() if item.is_past()]:
+            del self.items[key]
+        self.sweep_at = 2 * len(self.items) + _ROOM_FOR_EXPIRED
 
 
 class MemoryCoordinationStore:
-    """An ``ICoordinationStore`` on a backend; deadlines are judged when a key is looked at."""
+    """An ``ICoordinationStore`` on a backend, by default one of its own; ``clock`` is the system's by default."""
 
     def __init__(self, backend: MemoryBackend | None = None, *, clock: Clock | None = None) -> None:
-        self._items = (backend or MemoryBackend()).items
+        self._backend = backend or MemoryBackend()
+        self._items = self._backend.items
         self._clock = clock or SystemClock()
 
     async def increment(self, key: str, ttl_seconds: int) -> int:
-        """Count up and re-arm; raises ValueError where the key holds no number."""
+        """Count up and re-arm; raises ValueError where the key holds no canonical decimal (COORD-INC-06)."""
         ttl = require_ttl(ttl_seconds)
         item = self._present(key)
         if item is not None and not _CANONICAL_DECIMAL.fullmatch(item.value):
@@ -69,7 +86,7 @@ class MemoryCoordinationStore:
 
     async def delete(self, key: str) -> None:
         """Remove the key."""
-        self._items.pop(key, None)
+        self._items.pop(require_key(key), None)
 
     async def get(self, key: str) -> str | None:
         """The value, or None."""
@@ -77,14 +94,15 @@ class MemoryCoordinationStore:
         return None if item is None else item.value
 
     def _present(self, key: str) -> _Item | None:
-        item = self._items.get(key)
-        if item is not None and item.deadline <= self._clock.monotonic():
+        item = self._items.get(require_key(key))
+        if item is not None and item.is_past():
             del self._items[key]
             return None
         return item
 
     def _put(self, key: str, value: str, ttl: int) -> None:
-        self._items[key] = _Item(value, self._clock.monotonic() + ttl)
+        self._items[key] = _Item(value, self._clock.monotonic() + ttl, self._clock)
+        self._backend.sweep()
 
 
 class MemoryContext:
@@ -96,20 +114,20 @@ class MemoryContext:
 
     async def get(self, key: str) -> Any:
         """The value, or None."""
-        text = self._state().get(key)
+        text = self._state().get(require_key(key))
         return None if text is None else decode(text)
 
     async def set(self, key: str, value: Any) -> None:
         """Replace the value."""
-        self._write({key: encode(value)})
+        self._write({require_key(key): encode(value)})
 
     async def has(self, key: str) -> bool:
         """Whether the key is present."""
-        return key in self._state()
+        return require_key(key) in self._state()
 
     async def delete(self, key: str) -> bool:
         """Remove the key."""
-        existed = key in self._state()
+        existed = require_key(key) in self._state()
         self._write({key: None})
         return existed
 
@@ -119,12 +137,12 @@ class MemoryContext:
 
     async def patch(self, operations: Sequence[PatchOperation]) -> None:
         """Apply all operations; every value is encoded before the first is written."""
-        self._write(_changes(operations))
+        self._write(encode_patch(operations))
 
     async def patch_if_absent(self, guard: str, operations: Sequence[PatchOperation]) -> bool:
         """Apply all operations where ``guard`` is absent."""
-        changes = _changes(operations)
-        if guard in self._state():
+        changes = encode_patch(operations)
+        if require_key(guard) in self._state():
             return False
         self._write(changes)
         return True
@@ -141,13 +159,6 @@ class MemoryContext:
                 state[key] = text
         if not state:
             del self._runs[self._run_id]
-
-
-def _changes(operations: Sequence[PatchOperation]) -> dict[str, bytes | None]:
-    """What each key is in the end: its text, or None where it is deleted."""
-    return {
-        operation.key: encode(operation.value) if isinstance(operation, SetOp) else None for operation in operations
-    }
 
 
 _SHARED = MemoryBackend()

@@ -1,0 +1,86 @@
+"""The state of a run on Redis: one hash, ``workflow:state:{run}``, one field a key, JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+
+from flowcraft_conformance import PatchOperation
+from reference_adapters._json import decode, encode, encode_patch
+from reference_adapters.redis_bullmq.calls import RedisCalls, Script
+from reference_adapters.redis_bullmq.texts import encoded
+
+# One script is one step for the server: HSET and HDEL, and the look at the guard where there is one.
+# ARGV: 'guarded' or 'always', the guard, how many fields to set, their names and values in turn, the names to delete.
+_PATCH = Script.of("""
+if ARGV[1] == 'guarded' and redis.call('HEXISTS', KEYS[1], ARGV[2]) == 1 then
+  return 0
+end
+local last = 3 + 2 * tonumber(ARGV[3])
+for i = 4, last, 2 do
+  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+end
+for i = last + 1, #ARGV do
+  redis.call('HDEL', KEYS[1], ARGV[i])
+end
+return 1
+""")
+
+
+class RedisContext:
+    """An ``IGuardedContext``. It never expires by itself: a run may rest for as long as it likes.
+
+    Every operation raises redis.RedisError or TimeoutError when Redis fails, within CALL_SECONDS. Values that are no
+    JSON and text with lone surrogates raise TypeError or ValueError before anything is sent (CTX-SET-04).
+    """
+
+    def __init__(self, client: Redis, run_id: str) -> None:
+        self._redis = RedisCalls(client)
+        self._name = encoded(f"workflow:state:{run_id}")
+
+    async def get(self, key: str) -> Any:
+        """HGET."""
+        text: bytes | None = await self._redis("HGET", self._name, encoded(key))
+        return None if text is None else decode(text)
+
+    async def set(self, key: str, value: Any) -> None:
+        """HSET."""
+        await self._redis("HSET", self._name, encoded(key), encode(value))
+
+    async def has(self, key: str) -> bool:
+        """HEXISTS."""
+        return bool(await self._redis("HEXISTS", self._name, encoded(key)))
+
+    async def delete(self, key: str) -> bool:
+        """HDEL."""
+        return bool(await self._redis("HDEL", self._name, encoded(key)))
+
+    async def to_dict(self) -> dict[str, Any]:
+        """HGETALL."""
+        fields = _pairs(await self._redis("HGETALL", self._name))
+        return {key.decode("utf-8"): decode(text) for key, text in fields}
+
+    async def patch(self, operations: Sequence[PatchOperation]) -> None:
+        """HSET and HDEL in one step; a patch without operations sends nothing."""
+        arguments = _arguments(operations)
+        if arguments:
+            await self._redis.run(_PATCH, self._name, "always", b"", *arguments)
+
+    async def patch_if_absent(self, guard: str, operations: Sequence[PatchOperation]) -> bool:
+        """The same where the field ``guard`` is absent, in the same step."""
+        arguments = _arguments(operations) or [0]
+        return bool(await self._redis.run(_PATCH, self._name, "guarded", encoded(guard), *arguments))
+
+
+def _arguments(operations: Sequence[PatchOperation]) -> list[bytes | int]:
+    changes = {encoded(key): text for key, text in encode_patch(operations).items()}
+    written = {field: text for field, text in changes.items() if text is not None}
+    deleted = [field for field, text in changes.items() if text is None]
+    return [len(written), *(part for field in written.items() for part in field), *deleted] if changes else []
+
+
+def _pairs(reply: Any) -> Iterable[tuple[bytes, bytes]]:
+    """The fields of HGETALL: RESP3 replies with a map, RESP2 with names and values in turn."""
+    return reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
