@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from flowcraft_conformance.contract.capabilities import Capabilities, CapabilityError
 from flowcraft_conformance.contract.clauses.model import Target
@@ -47,6 +50,7 @@ class KitSession:
         self.targets: list[OpenTarget] = []
         self._suite_files = {file_of(suite) for suite in PACKAGED}
         self._class_settings: dict[str, BenchSettings] = {}
+        self._scratch = self._hypothesis_scratch() if self.options.from_command_line else None
         self.reporting = Reporting(config, self.options)
         config.pluginmanager.register(self.reporting, "flowcraft_conformance_reporting")
 
@@ -153,9 +157,21 @@ class KitSession:
                 pytest.fail(f"the factory of {key} cannot be used\n{error}", pytrace=False)
         return self._class_settings[key]
 
+    @staticmethod
+    def _hypothesis_scratch() -> tempfile.TemporaryDirectory[str] | None:
+        """Where Hypothesis keeps what it caches, so that a run in an empty folder leaves it empty."""
+        if Path(".hypothesis").exists() or "HYPOTHESIS_STORAGE_DIRECTORY" in os.environ:
+            return None
+        scratch = tempfile.TemporaryDirectory(prefix="flowcraft-hypothesis-", ignore_cleanup_errors=True)
+        set_hypothesis_home_dir(scratch.name)
+        return scratch
+
     def close(self) -> None:
-        """Stop the loop."""
+        """Stop the loop and remove what was kept for this run."""
         self.loop.close()
+        if self._scratch is not None:
+            set_hypothesis_home_dir(None)
+            self._scratch.cleanup()
 
 
 def _header_line(target: OpenTarget) -> str:

@@ -1,1 +1,21 @@
-""""""
+"""The packaged suites: subclass one, name the class ``Test...`` and override its factory fixture."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowcraft_conformance.suites.context import ContextSuite as ContextSuite
+    from flowcraft_conformance.suites.coordination import CoordinationStoreSuite as CoordinationStoreSuite
+    from flowcraft_conformance.suites.patch import PatchSuite as PatchSuite
+
+_HOME = {"CoordinationStoreSuite": "coordination", "ContextSuite": "context", "PatchSuite": "patch"}
+
+__all__ = ["ContextSuite", "CoordinationStoreSuite", "PatchSuite"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
