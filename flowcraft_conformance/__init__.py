@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from flowcraft_conformance.contract.protocols import ISerializer as ISerializer
     from flowcraft_conformance.contract.protocols import Middleware as Middleware
     from flowcraft_conformance.contract.protocols import NodeFunction as NodeFunction
+    from flowcraft_conformance.harness.adapter_harness import AdapterHarness as AdapterHarness
     from flowcraft_conformance.harness.services.model import Service as Service
     from flowcraft_conformance.harness.services.model import ServiceUnavailableError as ServiceUnavailableError
     from flowcraft_conformance.harness.services.redis import redis_service as redis_service
@@ -65,6 +66,7 @@ _ROOMS = {
         "Clock", "DistributedAdapter", "IAsyncContext", "ICoordinationStore", "IEvaluator", "IEventBus",
         "IGuardedContext", "ILogger", "ISerializer", "Middleware", "NodeFunction",
     ),
+    "harness.adapter_harness": ("AdapterHarness",),
     "harness.services.model": ("Service", "ServiceUnavailableError"),
     "harness.services.redis": ("redis_service",),
 }  # fmt: skip
