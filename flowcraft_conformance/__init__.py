@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from flowcraft_conformance.harness.services.model import Service as Service
     from flowcraft_conformance.harness.services.model import ServiceUnavailableError as ServiceUnavailableError
     from flowcraft_conformance.harness.services.redis import redis_service as redis_service
+    from flowcraft_conformance.runtime.base import BaseDistributedAdapter as BaseDistributedAdapter
+    from flowcraft_conformance.runtime.flow import FlowRuntime as FlowRuntime
 
 __version__ = "0.1.0"
 
@@ -69,6 +71,8 @@ _ROOMS = {
     "harness.adapter_harness": ("AdapterHarness",),
     "harness.services.model": ("Service", "ServiceUnavailableError"),
     "harness.services.redis": ("redis_service",),
+    "runtime.base": ("BaseDistributedAdapter",),
+    "runtime.flow": ("FlowRuntime",),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 

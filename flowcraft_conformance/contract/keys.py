@@ -61,6 +61,10 @@ class CoordinationKeys:
         """The lease of the worker that executes the node."""
         return self._key("nodelock", node_id)
 
+    def final(self) -> str:
+        """Who publishes the end of the run."""
+        return f"flowcraft:final:{escape_id(self.run_id)}"
+
     def blueprint(self) -> str:
         """The blueprint a run belongs to."""
         return f"flowcraft:blueprint:{escape_id(self.run_id)}"
