@@ -13,6 +13,7 @@ from flowcraft_conformance.runtime.execution import NodeRunner
 from flowcraft_conformance.runtime.expressions import SafeEvaluator
 from flowcraft_conformance.runtime.graph import Graph, check_blueprint
 from flowcraft_conformance.runtime.joins import Joins
+from flowcraft_conformance.runtime.leases import NodeLease
 from flowcraft_conformance.runtime.logs import StandardLogger
 from flowcraft_conformance.runtime.state import RunState, RunStatusRecord
 from flowcraft_conformance.runtime.values import public_state
@@ -67,6 +68,10 @@ class RuntimeCore:
         """The joins of a run."""
         return Joins(graph, state, self.store, self.ttls.joinlock)
 
+    def lease(self, state: RunState, node_id: str) -> NodeLease:
+        """The lease of a node of a run, not yet taken."""
+        return NodeLease(self.store, state.keys.nodelock(node_id), self.ttls.nodelock, self.clock, self.logger)
+
     async def enqueue(self, state: RunState, graph: Graph, node_ids: Iterable[str]) -> None:
         """Put a job for each node on the queue."""
         for node_id in node_ids:
@@ -81,12 +86,21 @@ class RuntimeCore:
         """
         await self.publish(state, await state.decide_status(result), owner)
 
+    async def claim(self, key: str, owner: str, ttl: int) -> bool:
+        """Whether the owner is the one who does what the key stands for: the first, or the same one again.
+
+        A key that is lost between the two looks is nobody's, and what it stands for is done rather twice than never.
+        """
+        if await self.store.set_if_not_exist(key, owner, ttl):
+            return True
+        return await self.store.get(key) in (owner, None)
+
     async def publish(self, state: RunState, record: RunStatusRecord, owner: str) -> None:
         """Tell the client of a run how it ended, unless somebody has or is about to."""
         if record.published:
             return
         key = state.keys.final()
-        mine = await self.store.set_if_not_exist(key, owner, self.ttls.joinlock) or await self.store.get(key) == owner
+        mine = await self.claim(key, owner, self.ttls.joinlock)
         current = await state.status() if mine else None
         if not mine or (current is not None and current.published):
             return

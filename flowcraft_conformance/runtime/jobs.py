@@ -74,8 +74,7 @@ class JobHandler:
 
     @asynccontextmanager
     async def _leased(self, job: JobPayload, state: RunState) -> AsyncIterator[NodeLease]:
-        core = self._core
-        lease = NodeLease(core.store, state.keys.nodelock(job.node_id), core.ttls.nodelock, core.clock, core.logger)
+        lease = self._core.lease(state, job.node_id)
         if not await lease.acquire():
             raise JobDeferred(lease.retry_seconds, f"another worker has node {job.node_id!r}")
         try:
@@ -153,9 +152,7 @@ class _Work:
             return False
         if not self._graph.is_join(target) or self._graph.is_any(target):
             return True
-        store, key = self._core.store, self._state.keys.fanin(target)
-        node_id = self._job.node_id
-        return await store.set_if_not_exist(key, node_id, self._core.ttls.fanin) or await store.get(key) == node_id
+        return await self._core.claim(self._state.keys.fanin(target), self._job.node_id, self._core.ttls.fanin)
 
     async def _decide(self) -> Decision | None:
         """Run the node and commit it; None where it is not ready, waits, or has failed for good."""

@@ -1,0 +1,83 @@
+"""A worker of a captured run: one adapter instance, every call of which the plan can interrupt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from flowcraft_conformance.contract.protocols import DistributedAdapter
+from flowcraft_conformance.harness.captured.plan import Event, Kind
+from flowcraft_conformance.harness.captured.records import CallSeen, Delivery
+
+if TYPE_CHECKING:
+    from flowcraft_conformance.harness.captured.world import World
+
+
+class Worker:
+    """One adapter instance, every call of which passes :meth:`call`."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self.world = world
+        self.number = number
+        self.adapter: DistributedAdapter
+        self.dead = False
+        self.stopped: asyncio.Future[None] | None = None
+        self.delivery: Delivery | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether the worker stands still and will go on."""
+        return self.stopped is not None
+
+    async def call(
+        self, part: str, name: str, about: str, make: Callable[[], Awaitable[Any]], *, expiring: bool = False
+    ) -> Any:
+        """One call: counted, and what the plan has for it done before and after it is applied."""
+        if self.dead or self.stopped is not None or self.world.closed:
+            await self.alive()
+        world = self.world
+        seen = world.note_call(self, part, name, about)
+        events = world.events_at.get(seen.number)
+        if self.delivery is not None:
+            await self._held()
+        if events:
+            await self._happens(events, seen, after=False)
+        if expiring:
+            await world.expire_keys()
+        result = await (make() if part == "node" else self._in_flight(make))
+        if events:
+            await self._happens(events, seen, after=True)
+        return result
+
+    async def _in_flight(self, make: Callable[[], Awaitable[Any]]) -> Any:
+        self.world.in_flight += 1
+        try:
+            return await make()
+        finally:
+            self.world.in_flight -= 1
+
+    async def alive(self) -> None:
+        """Return at once on a live worker, never on a dead one, and later on one that stands still."""
+        if self.world.closed:
+            raise asyncio.CancelledError
+        if self.dead:
+            await self.world.never()
+        if self.stopped is not None:
+            await self.stopped
+
+    async def _held(self) -> None:
+        delivery = self.delivery
+        assert delivery is not None
+        if delivery.hold_at is not None and delivery.calls >= delivery.hold_at:
+            delivery.hold_at = None
+            delivery.outcome = "held"
+            self.stopped = asyncio.get_running_loop().create_future()
+            await self.stopped
+            delivery.outcome = "running"
+
+    async def _happens(self, events: tuple[Event, ...], seen: CallSeen, *, after: bool) -> None:
+        for event in events:
+            # A node fails by itself; what fails by a plan are the calls around it.
+            if event.after is after and not (event.kind is Kind.FAIL and seen.part == "node"):
+                await self.world.happen(event, seen, self)

@@ -1,0 +1,378 @@
+"""One captured run: workers, a queue, virtual time, and a plan of what happens to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from flowcraft_conformance.checking.clock import VirtualClock
+from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
+from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
+from flowcraft_conformance.contract.payloads import FinalResult, JobDeferred, JobPayload, NodeContext
+from flowcraft_conformance.contract.protocols import IAsyncContext
+from flowcraft_conformance.harness.adapter_harness import AdapterHarness
+from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
+from flowcraft_conformance.harness.captured.records import (
+    CallSeen,
+    Delivery,
+    Execution,
+    InjectedError,
+    LiveKeys,
+    LivelockError,
+    Queued,
+    QuietLogger,
+    stacks_of_tasks,
+)
+from flowcraft_conformance.harness.captured.scenario import Scenario, Step, start
+from flowcraft_conformance.harness.captured.worker import Worker
+from flowcraft_conformance.harness.captured.wrapped import (
+    WrappedBus,
+    WrappedClock,
+    WrappedStore,
+    wrap_context,
+    wrap_node,
+)
+from flowcraft_conformance.harness.nodes import CLOCK
+
+_WORKERS = 2
+_REDELIVERY_SECONDS = 60.0
+MOST_ATTEMPTS = 8
+"""Deliveries of one job that the captured queue makes before it gives up."""
+_MOST_DELIVERIES = 400
+_IDLE_TURNS = 6
+_SHORT_WAIT = 0.0005
+_REAL_WAIT_SECONDS = 5.0
+_PAUSE_SECONDS = 60.0
+"""Added to the lease while a worker stands still."""
+
+
+class World:
+    """Runs one plan. Made for one run and thrown away."""
+
+    def __init__(self, harness: AdapterHarness, scenario: Scenario, plan: Plan, run_id: str) -> None:
+        self.harness = harness
+        self.scenario = scenario
+        self.plan = plan
+        self.run_id = run_id
+        self.clock = VirtualClock()
+        self.keys = LiveKeys(self.clock)
+        self.closed = False
+        self.calls: list[CallSeen] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.events_at: dict[int, tuple[Event, ...]] = {}
+        for event in plan.events:
+            self.events_at[event.at] = (*self.events_at.get(event.at, ()), event)
+        self.happened: list[tuple[Event, CallSeen]] = []
+        self.queue: list[Queued] = []
+        self.deliveries: list[Delivery] = []
+        self.executions: list[Execution] = []
+        self.results: list[FinalResult] = []
+        self.enqueued: list[str] = []
+        self.crashed_stacks: list[list[tuple[str, int]]] = []
+        self._order = list(plan.order)
+        self.choices: list[int] = []
+        self._workers: list[Worker] = []
+        self._numbers = 0
+        self._tasks: list[asyncio.Future[Any]] = []
+        self._before: set[asyncio.Task[Any]] = set()
+        """Tasks that are none of this run's."""
+        self._settling: list[object] = []
+        self._standing: list[tuple[Worker, asyncio.Future[Any]]] = []
+        self._registry = scenario.registry()
+        self._store: Any = None
+        self._contexts: Callable[[str], IAsyncContext]
+        self.in_flight = 0
+        """Calls that the target has and has not answered."""
+        self.hangs: list[CallSeen | None] = []
+        self.disturbed = 0
+        """Crashes, failed calls and lost leases: each may cost one more execution or publication."""
+
+    # Workers
+
+    async def make_worker(self, blueprints: tuple[WorkflowBlueprint, ...] | None = None) -> Worker:
+        """A new adapter instance, wrapped."""
+        worker = Worker(self, self._numbers)
+        self._numbers += 1
+        known = blueprints or (self.scenario.blueprint, *self.scenario.blueprints)
+        clock = WrappedClock(worker)
+        if self._store is None:
+            self._store = await self.harness.create_store()
+        options = AdapterOptions(
+            RuntimeOptions(
+                registry={name: wrap_node(function, worker) for name, function in self._registry.items()},
+                blueprints={blueprint.id: blueprint for blueprint in known},
+                dependencies={CLOCK: clock},
+                ttls=self.scenario.ttls,
+                clock=clock,
+                logger=QuietLogger(),
+            ),
+            WrappedStore(self._store, worker),
+            WrappedBus(worker),
+        )
+        adapter = await self.harness.create_adapter(options)
+        self._capture(adapter, worker)
+        worker.adapter = adapter
+        return worker
+
+    def _capture(self, adapter: Any, worker: Worker) -> None:
+        """Take the place of the adapter's queue, and stand between it and its contexts and results."""
+        make_context = self._contexts = adapter.create_context
+
+        async def enqueue_job(job: JobPayload) -> None:
+            async def put() -> None:
+                self.enqueued.append(job.node_id)
+                self.queue.append(Queued(JobPayload(job.run_id, job.blueprint_id, job.node_id), self.clock.monotonic()))
+
+            await worker.call("queue", "enqueue_job", job.node_id, put)
+
+        async def publish_final_result(_run_id: str, result: FinalResult) -> None:
+            async def publish() -> None:
+                self.results.append(result)
+
+            await worker.call("result", "publish_final_result", result.status, publish)
+
+        adapter.create_context = lambda run_id: wrap_context(make_context(run_id), worker)
+        adapter.enqueue_job = enqueue_job
+        adapter.publish_final_result = publish_final_result
+
+    async def _worker(self) -> Worker:
+        """A live worker without a delivery, in turn, so that what one keeps in memory is not there for the next."""
+        free = [one for one in self._workers if not one.dead and one.stopped is None and one.delivery is None]
+        while len(free) < _WORKERS:
+            free.append(await self.make_worker())
+            self._workers.append(free[-1])
+        return free[len(self.deliveries) % len(free)]
+
+    # The run
+
+    async def run(self) -> None:
+        """Run the scenario to its end under the plan.
+
+        Raises:
+            LivelockError: it does not end.
+        """
+        self._before = asyncio.all_tasks()
+        try:
+            for step in (start, *self.scenario.steps):
+                await self._client_step(step)
+                await self._work_off()
+        finally:
+            await self._close()
+
+    async def _client_step(self, step: Step) -> None:
+        for _ in range(MOST_ATTEMPTS):
+            client = await self.make_worker()
+            task = self._spawn(step(self, client.adapter))
+            await self._settle(task, client)
+            if client.stopped is not None:
+                self._standing.append((client, task))
+            elif task.done() and not client.dead and task.exception() is None:
+                return
+        raise LivelockError(f"a client did not get through with {step.__name__}: {task}")
+
+    async def _work_off(self) -> None:
+        """Deliver jobs until there are none; then let those go on who stood still for so long."""
+        while self.queue or self._standing or await self._goes_on():
+            if not self.queue:
+                await self._release("held")
+                await self._release("paused")
+                continue
+            if len(self.deliveries) > _MOST_DELIVERIES:
+                raise LivelockError(f"{len(self.deliveries)} deliveries and no end")
+            now = self.clock.monotonic()
+            due = [queued for queued in self.queue if queued.due <= now]
+            if not due:
+                self.clock.advance(min(queued.due for queued in self.queue) - now)
+                continue
+            choice = self._order.pop(0) % len(due) if self._order else 0
+            self.choices.append(len(due))
+            chosen = due[choice]
+            self.queue.remove(chosen)
+            await self.deliver(chosen.job)
+
+    async def deliver(self, job: JobPayload, *, hold_at: int | None = None) -> None:
+        """Deliver a job to a free worker and see to what its outcome asks for."""
+        worker = await self._worker()
+        delivery = Delivery(len(self.deliveries), job, worker.number, hold_at=hold_at)
+        self.deliveries.append(delivery)
+        worker.delivery = delivery
+        task = self._spawn(worker.adapter.handle_job(job))
+        await self._settle(task, worker)
+        if worker.stopped is not None:
+            self._standing.append((worker, task))
+            return
+        await self._finish(delivery, task, worker)
+        await self._release("held")
+
+    async def _release(self, outcome: str) -> None:
+        """Let workers that stand still go on to their end."""
+        for worker, task in [pair for pair in self._standing if _outcome(pair[0]) == outcome]:
+            self._standing.remove((worker, task))
+            stopped, worker.stopped = worker.stopped, None
+            assert stopped is not None
+            stopped.set_result(None)
+            await self._settle(task, worker)
+            if worker.stands:
+                self._standing.append((worker, task))
+            elif worker.delivery is not None:
+                await self._finish(worker.delivery, task, worker)
+
+    async def _finish(self, delivery: Delivery, task: asyncio.Future[Any], worker: Worker) -> None:
+        """What a queue does at the outcome of a delivery; that of one which was paused comes too late to count."""
+        now = self.clock.monotonic()
+        again = replace(delivery.job, attempt=delivery.job.attempt + 1)
+        if worker.dead:
+            delivery.outcome = "crashed"
+            self.queue.append(Queued(again, now + _REDELIVERY_SECONDS))
+            return
+        worker.delivery = None
+        error = delivery.error = task.exception()
+        if delivery.outcome == "paused":
+            return
+        if error is None:
+            delivery.outcome = "acknowledged"
+        elif isinstance(error, JobDeferred):
+            delivery.outcome = "deferred"
+            self.queue.append(Queued(delivery.job, now + max(error.delay_seconds, 0.001)))
+        elif delivery.job.attempt < MOST_ATTEMPTS:
+            delivery.outcome = "raised"
+            self.queue.append(Queued(again, now))
+        else:
+            delivery.outcome = "dead-lettered"
+            client = await self.make_worker()
+            reason = f"{type(error).__name__}: {error}"
+            await self._settle(self._spawn(client.adapter.abandon_job(delivery.job, reason)), client)
+
+    # What the plan does
+
+    async def happen(self, event: Event, seen: CallSeen, worker: Worker) -> None:
+        """One event, at the call where ``worker`` stands."""
+        self.happened.append((event, seen))
+        if event.kind in (Kind.CRASH, Kind.FAIL):
+            self.disturbed += 1
+        if event.kind is Kind.FAIL:
+            raise InjectedError("the connection was lost")
+        if event.kind is Kind.CRASH:
+            self.crashed_stacks.append(stacks_of_tasks())
+            worker.dead = True
+            await self.never()
+        elif event.kind is Kind.PAUSE:
+            await self._pause(worker)
+        elif event.kind is Kind.EXPIRE:
+            await self._expire(event.what)
+        elif self.deliveries:
+            await self.deliver(self.deliveries[event.what % len(self.deliveries)].job, hold_at=event.hold)
+
+    async def _pause(self, worker: Worker) -> None:
+        if worker.delivery is not None:
+            worker.delivery.outcome = "paused"
+            job = worker.delivery.job
+            self.queue.append(Queued(replace(job, attempt=job.attempt + 1), self.clock.monotonic()))
+        self.disturbed += 1 + sum(
+            one.delivery is not None and not one.dead for one in self._workers if one is not worker
+        )
+        worker.stopped = asyncio.get_running_loop().create_future()
+        self.clock.advance(self.scenario.ttls.nodelock + _PAUSE_SECONDS)
+        await worker.stopped
+
+    async def _expire(self, number: int) -> None:
+        keys = sorted(key for key in self.keys.deadlines if not key.startswith("flowcraft:nodelock:"))
+        if keys:
+            key = keys[number % len(keys)]
+            self.keys.forget(key)
+            await self._store.delete(key)
+
+    def open_context(self) -> IAsyncContext:
+        """The state of the run, for a look from outside."""
+        return self._contexts(self.run_id)
+
+    async def delete_keys(self) -> None:
+        """Remove the coordination keys that are left."""
+        for key in list(self.keys.deadlines):
+            await self._store.delete(key)
+
+    # What the workers see
+
+    def note_call(self, worker: Worker, part: str, name: str, about: str) -> CallSeen:
+        """A call begins."""
+        number = len(self.calls)
+        delivery = -1
+        if worker.delivery is not None:
+            delivery = worker.delivery.number
+            worker.delivery.calls += 1
+        seen = CallSeen(number, worker.number, delivery, part, name, about)
+        self.calls.append(seen)
+        return seen
+
+    async def expire_keys(self) -> None:
+        """Delete what the world's time has ended from the real store."""
+        for key in self.keys.expired():
+            await self._store.delete(key)
+
+    async def note_execution(self, worker: Worker, node: str, given: NodeContext) -> None:
+        """A node begins."""
+        delivery = worker.delivery.number if worker.delivery is not None else -1
+        self.executions.append(Execution(node, delivery, given.input))
+
+    async def never(self) -> None:
+        """Do not return before the run is closed."""
+        await asyncio.get_running_loop().create_future()
+
+    # Turns of the loop
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
+        task = asyncio.ensure_future(work)
+        self._tasks.append(task)
+        return task
+
+    async def _settle(self, task: asyncio.Future[Any], worker: Worker) -> None:
+        """Wait until the task is done, or its worker is dead or stands still.
+
+        World time moves on where nobody can do anything else; with deliveries inside one another the innermost decides.
+        """
+        me = object()
+        self._settling.append(me)
+        idle = 0
+        try:
+            while not (task.done() or worker.dead or worker.stopped is not None):
+                before = len(self.calls)
+                await asyncio.sleep(_SHORT_WAIT if self.in_flight and idle > _IDLE_TURNS else 0)
+                idle = 0 if len(self.calls) != before else idle + 1
+                if idle > _IDLE_TURNS and not self.in_flight and self._settling[-1] is me:
+                    if not self.clock.advance_to_next():
+                        await self._stuck(task, worker)
+                    idle = 0
+        finally:
+            self._settling.remove(me)
+
+    async def _goes_on(self) -> bool:
+        """Whether somebody still does something though no job is left: work that outlives its delivery."""
+        before = len(self.calls)
+        for _ in range(_IDLE_TURNS):
+            await asyncio.sleep(_SHORT_WAIT if self.in_flight else 0)
+        return len(self.calls) != before or bool(self.in_flight)
+
+    async def _stuck(self, task: asyncio.Future[Any], worker: Worker) -> None:
+        """Nobody sleeps on the world's time and no call is made: the adapter waits for something of its own."""
+        _, pending = await asyncio.wait({task}, timeout=_REAL_WAIT_SECONDS)
+        if pending and not worker.dead and worker.stopped is None:
+            self.hangs.append(self.calls[-1] if self.calls else None)
+            worker.dead = True
+
+    async def _close(self) -> None:
+        """End everything that still stands, and remove what the run has left in the target."""
+        self.closed = True
+        left = [task for task in asyncio.all_tasks() if task not in self._before]
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_REAL_WAIT_SECONDS)
+        for spawned in self._tasks:
+            if spawned.done() and not spawned.cancelled():
+                spawned.exception()
+
+
+def _outcome(worker: Worker) -> str:
+    return "paused" if worker.delivery is None else worker.delivery.outcome
