@@ -68,6 +68,10 @@ class JobPayload:
             "isLastAttempt": self.is_last_attempt,
         }
 
+    def to_json(self) -> bytes:
+        """The text of :meth:`to_wire` in ASCII: any id survives any queue, lone surrogates included."""
+        return json.dumps(self.to_wire()).encode("ascii")
+
     @classmethod
     def from_wire(cls, message: object) -> JobPayload:
         """Read a job from a JSON object, or from its text as str or bytes.

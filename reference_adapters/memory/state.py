@@ -181,7 +181,3 @@ class SharedMemoryContext(MemoryContext):
 
     def __init__(self, run_id: str) -> None:
         super().__init__(_SHARED, run_id)
-
-
-store = SharedMemoryStore
-context = SharedMemoryContext
