@@ -9,9 +9,10 @@ from typing import Any
 
 from flowcraft_conformance.checking.clock import VirtualClock
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
+from flowcraft_conformance.contract.keys import OUTPUTS_PREFIX
 from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
 from flowcraft_conformance.contract.payloads import FinalResult, JobDeferred, JobPayload, NodeContext
-from flowcraft_conformance.contract.protocols import IAsyncContext
+from flowcraft_conformance.contract.protocols import DistributedAdapter, IAsyncContext
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.records import (
@@ -42,6 +43,7 @@ MOST_ATTEMPTS = 8
 """Deliveries of one job that the captured queue makes before it gives up."""
 _MOST_DELIVERIES = 400
 _IDLE_TURNS = 6
+_NO_END = 1_000_000_000
 _SHORT_WAIT = 0.0005
 _REAL_WAIT_SECONDS = 5.0
 _PAUSE_SECONDS = 60.0
@@ -85,6 +87,9 @@ class World:
         self._contexts: Callable[[str], IAsyncContext]
         self.in_flight = 0
         """Calls that the target has and has not answered."""
+        self._most_deliveries = _MOST_DELIVERIES + 4 * len(scenario.blueprint.nodes)
+        self.versions: dict[int, object] = {}
+        """Of each worker the version of the scenario's blueprint that it knows."""
         self.hangs: list[CallSeen | None] = []
         self.disturbed = 0
         """Crashes, failed calls and lost leases: each may cost one more execution or publication."""
@@ -96,6 +101,7 @@ class World:
         worker = Worker(self, self._numbers)
         self._numbers += 1
         known = blueprints or (self.scenario.blueprint, *self.scenario.blueprints)
+        self.versions[worker.number] = known[0].metadata.get("version")
         clock = WrappedClock(worker)
         if self._store is None:
             self._store = await self.harness.create_store()
@@ -141,7 +147,8 @@ class World:
         """A live worker without a delivery, in turn, so that what one keeps in memory is not there for the next."""
         free = [one for one in self._workers if not one.dead and one.stopped is None and one.delivery is None]
         while len(free) < _WORKERS:
-            free.append(await self.make_worker())
+            versions = self.scenario.worker_blueprints
+            free.append(await self.make_worker(versions[self._numbers % len(versions)] if versions else None))
             self._workers.append(free[-1])
         return free[len(self.deliveries) % len(free)]
 
@@ -155,11 +162,38 @@ class World:
         """
         self._before = asyncio.all_tasks()
         try:
-            for step in (start, *self.scenario.steps):
+            for step in (self.scenario.first or start, *self.scenario.steps):
                 await self._client_step(step)
                 await self._work_off()
         finally:
             await self._close()
+
+    async def run_losing_jobs(self, delivered: int) -> tuple[set[str], set[str], set[str]]:
+        """Start, deliver so many jobs, lose the others, reconcile twice, go on to the end, and reconcile once more.
+
+        The nodes whose jobs were lost; those that the first reconcile put on the queue; those that the last one did.
+        """
+        self._before = asyncio.all_tasks()
+        try:
+            await self._client_step(start)
+            await self._work_off(at_most=delivered)
+            lost = {queued.job.node_id for queued in self.queue}
+            self.queue.clear()
+            found = await self._reconciled()
+            await self._reconciled()
+            await self._work_off()
+            return lost, found, await self._reconciled()
+        finally:
+            await self._close()
+
+    async def _reconciled(self) -> set[str]:
+        before = len(self.enqueued)
+
+        async def reconcile(world: World, client: DistributedAdapter) -> None:
+            await client.reconcile(world.run_id)
+
+        await self._client_step(reconcile)
+        return set(self.enqueued[before:])
 
     async def _client_step(self, step: Step) -> None:
         for _ in range(MOST_ATTEMPTS):
@@ -172,14 +206,15 @@ class World:
                 return
         raise LivelockError(f"a client did not get through with {step.__name__}: {task}")
 
-    async def _work_off(self) -> None:
+    async def _work_off(self, at_most: int = _NO_END) -> None:
         """Deliver jobs until there are none; then let those go on who stood still for so long."""
-        while self.queue or self._standing or await self._goes_on():
+        last = len(self.deliveries) + at_most
+        while len(self.deliveries) < last and (self.queue or self._standing or await self._goes_on()):
             if not self.queue:
                 await self._release("held")
                 await self._release("paused")
                 continue
-            if len(self.deliveries) > _MOST_DELIVERIES:
+            if len(self.deliveries) > self._most_deliveries:
                 raise LivelockError(f"{len(self.deliveries)} deliveries and no end")
             now = self.clock.monotonic()
             due = [queued for queued in self.queue if queued.due <= now]
@@ -190,7 +225,14 @@ class World:
             self.choices.append(len(due))
             chosen = due[choice]
             self.queue.remove(chosen)
-            await self.deliver(chosen.job)
+            if await self._is_delivered(chosen.job):
+                await self.deliver(chosen.job)
+
+    async def _is_delivered(self, job: JobPayload) -> bool:
+        if self.scenario.before_delivery is None:
+            return True
+        client = await self.make_worker()
+        return await self.scenario.before_delivery(self, client.adapter, job)
 
     async def deliver(self, job: JobPayload, *, hold_at: int | None = None) -> None:
         """Deliver a job to a free worker and see to what its outcome asks for."""
@@ -314,7 +356,11 @@ class World:
     async def note_execution(self, worker: Worker, node: str, given: NodeContext) -> None:
         """A node begins."""
         delivery = worker.delivery.number if worker.delivery is not None else -1
-        self.executions.append(Execution(node, delivery, given.input))
+        stored: frozenset[str] = frozenset()
+        if self.scenario.watch_outputs:
+            keys = await self.open_context().to_dict()
+            stored = frozenset(key.removeprefix(OUTPUTS_PREFIX) for key in keys if key.startswith(OUTPUTS_PREFIX))
+        self.executions.append(Execution(node, delivery, given.input, self.clock.monotonic(), stored))
 
     async def never(self) -> None:
         """Do not return before the run is closed."""
