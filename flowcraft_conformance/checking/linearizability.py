@@ -14,13 +14,15 @@ from operator import attrgetter
 from typing import Any
 
 from flowcraft_conformance.checking.history import Operation
-from flowcraft_conformance.checking.models import Model
-from flowcraft_conformance.checking.partition_search import PartitionSearch
+from flowcraft_conformance.checking.models import ForeseeingModel, Model
+from flowcraft_conformance.checking.partition_search import Attempt, PartitionSearch
 
 _TURN = 1_000
 """Steps of one partition before the next one has its turn."""
 _MOST_BYTES = 500_000_000
 """What all searches together may hold, as they estimate it; then the largest is given up."""
+_EVIDENCE_STEPS = 20_000
+"""Steps spent on the evidence of a violation that was foreseen."""
 
 
 class LinearizabilityVerdict(StrEnum):
@@ -70,7 +72,7 @@ def check_linearizable(
             found = search.run(int(min(_TURN, left)))
             left -= search.steps - before
             if found is False:
-                return _result(LinearizabilityVerdict.VIOLATION, search)
+                return _violation(search, model)
             if found:
                 unfinished.remove(search)
                 search.forget()
@@ -82,7 +84,7 @@ def check_linearizable(
             largest.forget()
             given_up.append(largest)
     for search in [*given_up, *unfinished]:
-        return _result(LinearizabilityVerdict.UNKNOWN, search)
+        return _result(LinearizabilityVerdict.UNKNOWN, search.operations, search.attempt())
     return LinearizabilityResult(LinearizabilityVerdict.OK)
 
 
@@ -97,6 +99,19 @@ def _parts(
     return list(parts.values())
 
 
-def _result(verdict: LinearizabilityVerdict, search: PartitionSearch) -> LinearizabilityResult:
-    placed, blocked = search.attempt()
-    return LinearizabilityResult(verdict, placed, blocked, tuple(search.operations))
+def _violation(search: PartitionSearch, model: Model[Any]) -> LinearizabilityResult:
+    """The violation with the order that came furthest, which a search that foresees its end would not have gone."""
+    attempts = [search.attempt()]
+    search.forget()
+    if isinstance(model, ForeseeingModel):
+        patient = PartitionSearch(search.operations, model, foresees=False)
+        patient.run(_EVIDENCE_STEPS + 4 * len(search.operations))
+        attempts.append(patient.attempt())
+    furthest = max(attempts, key=attrgetter("reached"))
+    return _result(LinearizabilityVerdict.VIOLATION, search.operations, furthest)
+
+
+def _result(
+    verdict: LinearizabilityVerdict, operations: Sequence[Operation], attempt: Attempt
+) -> LinearizabilityResult:
+    return LinearizabilityResult(verdict, attempt.placed, attempt.blocked, tuple(operations))

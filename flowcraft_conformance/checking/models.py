@@ -40,6 +40,19 @@ class ObservingModel(Model[State], Protocol[State]):
 
 
 @runtime_checkable
+class ForeseeingModel(ObservingModel[State], Protocol[State]):
+    """A model that can tell from afar that what a call has seen will not come about: wrong orders end early."""
+
+    def may_become(self, state: State, look: Operation) -> bool:
+        """Whether ``look``, which only looks, may be possible later, after calls that do not make it so themselves."""
+        ...
+
+    def may_bring_about(self, operation: Operation, look: Operation) -> bool:
+        """Whether the operation may lead from any other state to one that may become what ``look`` has seen."""
+        ...
+
+
+@runtime_checkable
 class TimedModel(Model[State], Protocol[State]):
     """A model where time counts: things may also happen between operations, such as an expiry.
 
@@ -148,7 +161,7 @@ ValueState = tuple[bool, Hashable] | None
 """Whether the value is a bool, which is no number though it compares equal to one, and the value; None: absent."""
 
 
-class KeyValueModel(ObservingModel[ValueState]):
+class KeyValueModel(ForeseeingModel[ValueState]):
     """One key of a context (CTX-GET-01, CTX-SET-01, CTX-DEL-01). Values must be hashable; numbers compare by value."""
 
     def __init__(self, initial: Present | None = None) -> None:
@@ -185,6 +198,19 @@ class KeyValueModel(ObservingModel[ValueState]):
         if name == "delete":
             return operation.end is not None and operation.output is False
         return name in ("get", "has")
+
+    def may_become(self, state: ValueState, look: Operation) -> bool:
+        """Whether the state is what a get has returned, or a text that appending makes into it."""
+        if look.input.name != "get" or _reads(state, look.output):
+            return True
+        return isinstance(look.output, str) and look.output.startswith("" if state is None else str(state[1]))
+
+    def may_bring_about(self, operation: Operation, look: Operation) -> bool:
+        """Whether the operation sets what a get has returned or the beginning of it, or deletes the key."""
+        call: ValueCall = operation.input
+        if call.name == "set":
+            return self.may_become(_present(call.value), look)
+        return call.name == "delete"
 
 
 def _present(value: Hashable) -> tuple[bool, Hashable]:

@@ -20,8 +20,9 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from flowcraft_conformance.checking.call_order import CallOrder
+from flowcraft_conformance.checking.foresight import Foresight
 from flowcraft_conformance.checking.history import Operation
-from flowcraft_conformance.checking.models import Model, ObservingModel, TimedModel
+from flowcraft_conformance.checking.models import ForeseeingModel, Model, ObservingModel, TimedModel
 
 _PAUSE = 500
 """Steps after which a search for plans lets its caller look at the budget."""
@@ -50,8 +51,9 @@ class Configuration(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """How far an order came: its calls, and the call that had to be next and cannot be."""
+    """How far an order came: how many returns, its calls, and the call that had to be next and cannot be."""
 
+    reached: int
     placed: tuple[Operation, ...]
     blocked: tuple[Operation, ...]
 
@@ -68,46 +70,61 @@ class _Choice:
 
 
 class PartitionSearch:
-    """The search of one partition. ``steps`` counts applications of the model, ``held`` estimates bytes of memory."""
+    """The search of one partition. ``steps`` counts applications of the model, ``held`` estimates bytes of memory.
 
-    def __init__(self, operations: Sequence[Operation], model: Model[Any]) -> None:
+    With ``foresees`` it gives up an order as soon as the model foresees its end: the verdict comes earlier, but what it
+    tells of the way there does not reach as far as could be.
+    """
+
+    def __init__(self, operations: Sequence[Operation], model: Model[Any], *, foresees: bool = True) -> None:
         self.operations = operations
         self.steps = 0
         self._order = order = CallOrder(operations)
         self.held = sum(_CALL_BYTES + 8 * len(pending) for pending in order.pending)
         self._step, self._is_timed = _stepper(operations, model)
         self._looks = _looks(order.returned, model)
+        self._foresight: Foresight | None = None
+        if foresees and isinstance(model, ForeseeingModel):
+            self._foresight = Foresight(order, model, self._looks)
         self._forced = self._without_choice()
         self._explored: dict[tuple[int, int, Hashable], tuple[int, ...]] = {}
         self._stack: list[_Choice] = []
         self._here: Configuration | None = Configuration(0, 0, model.initial(), 0, None)
-        self._furthest = self._here
+        self._furthest: Configuration | None = None
 
     def run(self, budget: int) -> bool | None:
         """Search for about so many more steps. True: there is an order; False: there is none; None: not yet known."""
         limit = self.steps + budget
         last = len(self._order.returned)
-        while self.steps < limit:
+        while True:
             here = self._here
-            if here is None:
-                if not self._stack:
-                    return False
-                self._here = self._resume()
-            elif here.at == last:
+            if here is not None and here.at == last:
                 return True
+            if here is None and not self._stack:
+                return False
+            if self.steps >= limit:
+                return None
+            if here is None:
+                self._here = self._resume()
             else:
                 self._here = self._walk(here) if self._forced[here.at] else self._visit(here)
-        return None
 
     def attempt(self) -> Attempt:
-        """The order that came furthest of those that could not go on."""
+        """The order that came furthest of those that could not go on; before there is one, the order tried now."""
         order, configuration = self._order, self._furthest
+        blocked: Sequence[Operation] = ()
+        if configuration is not None:
+            blocked = order.returned[configuration.at : configuration.at + 1]
+        else:
+            configuration = self._here
+        if configuration is None:
+            return Attempt(0, (), ())
         placed = []
         path = configuration.path
         while path is not None:
             path, number = path
             placed.append(order.returned[number] if number >= 0 else order.open[~number])
-        return Attempt(tuple(reversed(placed)), tuple(order.returned[configuration.at : configuration.at + 1]))
+        return Attempt(configuration.at, tuple(reversed(placed)), tuple(blocked))
 
     def forget(self) -> None:
         """Free the memory; the search cannot go on."""
@@ -149,7 +166,7 @@ class PartitionSearch:
         if self._looks[here.at] and here.state in outcomes:
             return self._placed(here, here.at, here.state)
         here = self._absorbed(here)
-        if not self._is_new(here):
+        if self._is_hopeless(here) or not self._is_new(here):
             return None
         return self._branch(here, outcomes)
 
@@ -172,12 +189,7 @@ class PartitionSearch:
         return None
 
     def _note(self, here: Configuration) -> None:
-        best = self._furthest
-        if (here.at, here.mask.bit_count(), -here.used.bit_count()) > (
-            best.at,
-            best.mask.bit_count(),
-            -best.used.bit_count(),
-        ):
+        if self._furthest is None or _reach(here) > _reach(self._furthest):
             self._furthest = here
 
     # Configurations.
@@ -207,6 +219,11 @@ class PartitionSearch:
                 mask |= bit
                 path = (path, number)
         return here if mask == here.mask else Configuration(at, mask, state, used, path)
+
+    def _is_hopeless(self, here: Configuration) -> bool:
+        """Whether what the next call that only looks has seen cannot come about any more."""
+        foresight = self._foresight
+        return foresight is not None and not foresight.sees_a_way(here.at, here.mask, here.state)
 
     def _is_new(self, here: Configuration) -> bool:
         """Whether no configuration that can do at least as much was searched; remembers this one."""
@@ -270,10 +287,15 @@ class PartitionSearch:
             yield self._placed(here, here.at, here.state)
             return
         here = self._absorbed(here)
-        if self._is_new(here):
+        if not self._is_hopeless(here) and self._is_new(here):
             for state in outcomes:
                 yield self._placed(here, here.at, state)
             queue.append(here)
+
+
+def _reach(here: Configuration) -> tuple[int, int, int]:
+    """How far an order came; of two that came equally far the one with fewer never-returned calls is easier to read."""
+    return here.at, here.mask.bit_count(), -here.used.bit_count()
 
 
 def _stepper(operations: Sequence[Operation], model: Model[Any]) -> tuple[_Step, bool]:
