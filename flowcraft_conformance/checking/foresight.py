@@ -11,6 +11,9 @@ from typing import Any
 from flowcraft_conformance.checking.call_order import CallOrder
 from flowcraft_conformance.checking.models import ForeseeingModel
 
+_FAR = 100
+"""Returns: what lies further ahead is not worth the look."""
+
 
 class Foresight:
     """Looks ahead, in one partition, to the next returned call that only looks and is not placed yet."""
@@ -19,17 +22,20 @@ class Foresight:
         self._order = order
         self._model = model
         self._looks = looks
-        self._bringing: dict[int, tuple[int, ...] | None] = {}
+        self._open_may_help: dict[int, bool] = {}
 
     def sees_a_way(self, at: int, mask: int, state: Any) -> bool:
         """Whether that call may still be possible from a configuration; True where in doubt."""
         look = self._next_look(at, mask)
-        if look < 0 or self._model.may_become(state, self._order.returned[look]):
+        if look < 0 or look - at > _FAR or self._model.may_become(state, self._order.returned[look]):
             return True
-        if look not in self._bringing:
-            self._bringing[look] = self._find_bringing(look)
-        bringing = self._bringing[look]
-        return bringing is None or any(not self._is_placed(number, at, mask) for number in bringing)
+        order, seen = self._order, self._order.returned[look]
+        if look not in self._open_may_help:
+            self._open_may_help[look] = self._may_an_open_call_help(look)
+        return self._open_may_help[look] or any(
+            not self._is_placed(number, at, mask) and self._model.may_bring_about(order.returned[number], seen)
+            for number in (*range(at, look), *order.pending[look])
+        )
 
     def _next_look(self, at: int, mask: int) -> int:
         look = self._looks.find(1, at)
@@ -41,16 +47,7 @@ class Foresight:
         order = self._order
         return number < at or (order.starts[number] <= order.ends[at] and bool(mask & order.bits[number]))
 
-    def _find_bringing(self, look: int) -> tuple[int, ...] | None:
-        """The calls that may bring about what the call has seen; None where a never-returned one may."""
-        order, model = self._order, self._model
-        seen = order.returned[look]
-        latest = order.ends[look]
-        for operation in order.open[: order.open_by(latest)]:
-            if model.may_bring_about(operation, seen):
-                return None
-        return tuple(
-            number
-            for number, operation in enumerate(order.returned)
-            if order.starts[number] <= latest and model.may_bring_about(operation, seen)
-        )
+    def _may_an_open_call_help(self, look: int) -> bool:
+        order, seen = self._order, self._order.returned[look]
+        started = order.open[: order.open_by(order.ends[look])]
+        return any(self._model.may_bring_about(operation, seen) for operation in started)

@@ -21,7 +21,7 @@ _TURN = 1_000
 """Steps of one partition before the next one has its turn."""
 _MOST_BYTES = 500_000_000
 """What all searches together may hold, as they estimate it; then the largest is given up."""
-_EVIDENCE_STEPS = 20_000
+_EVIDENCE_STEPS = 10_000
 """Steps spent on the evidence of a violation that was foreseen."""
 
 

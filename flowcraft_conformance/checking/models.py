@@ -210,7 +210,7 @@ class KeyValueModel(ForeseeingModel[ValueState]):
         call: ValueCall = operation.input
         if call.name == "set":
             return self.may_become(_present(call.value), look)
-        return call.name == "delete"
+        return call.name == "delete" and self.may_become(None, look)
 
 
 def _present(value: Hashable) -> tuple[bool, Hashable]:

@@ -108,7 +108,7 @@ def _draw_value_call(dice: random.Random) -> ValueCall:
     return ValueCall(name, "k", dice.choice("ab") if name in ("set", "append") else None)
 
 
-def _key_value(state: str | None, call: ValueCall, _moment: float) -> tuple[str | None, Any]:
+def key_value_step(state: str | None, call: ValueCall, _moment: float) -> tuple[str | None, Any]:
     if call.name == "get":
         return state, state
     if call.name == "has":
@@ -132,7 +132,7 @@ def _draw_store_call(dice: random.Random) -> StoreCall:
     return StoreCall(name, "k", value, ttl)
 
 
-def _store(state: tuple[Any, float] | None, call: StoreCall, moment: float) -> tuple[Any, Any]:
+def store_step(state: tuple[Any, float] | None, call: StoreCall, moment: float) -> tuple[Any, Any]:
     if state is not None and state[1] <= moment:
         state = None
     value = None if state is None else state[0]
@@ -163,13 +163,13 @@ def _untimed(draw: Any, step: Step, answers: Any, model: Model[Any]) -> Family:
 
 def _timed(granularity: float, lag: float) -> Family:
     judge = StoreOrders(granularity + 1e-6, lag + 1e-6).has_order  # the model leaves a microsecond for rounding
-    return Family(_draw_store_call, _store, _store_answers, CoordinationModel(granularity, lag), judge)
+    return Family(_draw_store_call, store_step, _store_answers, CoordinationModel(granularity, lag), judge)
 
 
 FAMILIES = {
     "register": _untimed(_draw_register, _cas_register, _register_answers, RegisterModel()),
     "cas register": _untimed(_draw_cas, _cas_register, _register_answers, CasRegisterModel()),
-    "key-value": _untimed(_draw_value_call, _key_value, _value_answers, KeyValueModel()),
+    "key-value": _untimed(_draw_value_call, key_value_step, _value_answers, KeyValueModel()),
     "exact store": _timed(0, 0),
     "store in whole seconds": _timed(1, 1),
     "slow store": _timed(0.5, 3),
