@@ -71,15 +71,19 @@ def simulate(load: Load, *, seed: int) -> list[Operation]:
     return calls
 
 
-def with_a_lost_update(operations: list[Operation], *, after: float) -> list[Operation]:
-    """The same history where the first increment after a part of the run has returned what it found."""
+def with_a_value_before_its_time(operations: list[Operation], *, after: float) -> list[Operation]:
+    """The same history where, after a part of the run, a get has returned a text that was only set later."""
     changed = list(operations)
     for number in range(int(len(operations) * after), len(operations)):
-        operation = operations[number]
-        if operation.input.name == "increment" and isinstance(operation.output, int) and operation.output > 1:
-            changed[number] = replace(operation, output=operation.output - 1)
-            return changed
-    raise AssertionError("no increment counted on")
+        look = operations[number]
+        if look.input.name != "get" or look.end is None:
+            continue
+        for later in operations[number:]:
+            setting = later.input.name == "set_if_not_exist" and later.input.key == look.input.key
+            if setting and later.start > look.end:
+                changed[number] = replace(look, output=later.input.value)
+                return changed
+    raise AssertionError("no get before a set_if_not_exist")
 
 
 def _value_call(dice: random.Random, key: str, number: int) -> ValueCall:
