@@ -54,9 +54,15 @@ def random_history(family: Family, dice: random.Random) -> list[Operation]:
     outputs: dict[int, Any] = {}
     for number in happening:
         state, outputs[number] = family.step(state, planned[number].input, planned[number].moment or 0.0)
-    if dice.random() < 0.5 and outputs:
-        wrong = dice.choice(list(outputs))
-        outputs[wrong] = dice.choice([one for one in family.answers(planned[wrong].input) if one != outputs[wrong]])
+    wrong = [
+        (number, answer)
+        for number, output in outputs.items()
+        for answer in family.answers(planned[number].input)
+        if planned[number].end is not None and (type(answer), answer) != (type(output), output)
+    ]
+    if wrong and dice.random() < 0.5:
+        number, answer = dice.choice(wrong)
+        outputs[number] = answer
     return [
         Operation(call.client, call.input, call.start, call.end, None if call.end is None else outputs.get(number))
         for number, call in enumerate(planned)
@@ -100,7 +106,7 @@ def _cas_register(state: Any, call: RegisterCall, _moment: float) -> tuple[Any, 
 
 
 def _register_answers(call: RegisterCall) -> Sequence[Any]:
-    return {"read": (None, 0, 1, 2), "write": (None, 0), "cas": (True, False)}[call.name]
+    return {"read": (None, 0, 1, 2), "write": (), "cas": (True, False)}[call.name]
 
 
 def _draw_value_call(dice: random.Random) -> ValueCall:
