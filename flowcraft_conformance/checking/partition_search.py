@@ -26,7 +26,7 @@ from flowcraft_conformance.checking.models import ForeseeingModel, Model, Observ
 
 _PAUSE = 500
 """Steps after which a search for plans lets its caller look at the budget."""
-_ENTRY_BYTES = 450
+_ENTRY_BYTES = 300
 """What a remembered configuration takes, its state aside."""
 _CALL_BYTES = 400
 """What the tables take for one call."""
