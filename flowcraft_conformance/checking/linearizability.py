@@ -58,7 +58,8 @@ def check_linearizable(
     """Search for an order that explains a history.
 
     ``partition`` gives the part of the state an operation belongs to, where parts are independent. ``max_steps`` bounds
-    how often the model is applied in the whole search, give or take a few hundred.
+    how often the model is applied in the whole search; a few hundred steps and a row of calls that overlap none are not
+    interrupted.
 
     Raises:
         ValueError: a call ends before it starts.

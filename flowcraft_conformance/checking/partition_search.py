@@ -11,6 +11,8 @@ Three rules make it short, none of which loses an order:
 * Of never-returned calls with the same input the one that started first is placed first: they could change places.
 * A configuration is left if another was searched with the same state and the same returned calls placed, and none but
   these of the never-returned ones: it could do whatever this one can.
+
+A model that foresees what cannot come about any more (``foresight``) ends wrong orders earlier still.
 """
 
 from __future__ import annotations
