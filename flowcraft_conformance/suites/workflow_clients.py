@@ -144,7 +144,7 @@ def _reconciled(bench: AdapterBench, name: str, delivered: int) -> None:
 
     async def body() -> tuple[set[str], set[str], set[str], World]:
         captured = bench.captured()
-        world = captured.world(scenario)
+        world = await captured.world(scenario)
         try:
             return *await world.run_losing_jobs(delivered), world
         finally:

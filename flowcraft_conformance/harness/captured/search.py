@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from flowcraft_conformance.contract.keys import BLUEPRINT_ID
 from flowcraft_conformance.contract.payloads import DeleteOp
+from flowcraft_conformance.contract.protocols import ICoordinationStore
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.captured.judging import Problem, Trace, judge
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
@@ -39,15 +40,18 @@ class Captured:
         self.harness = harness
         self._prefix = prefix
         self._count = 0
+        self._store: ICoordinationStore | None = None
 
-    def world(self, scenario: Scenario, plan: Plan | None = None) -> World:
+    async def world(self, scenario: Scenario, plan: Plan | None = None) -> World:
         """A world with a fresh run id."""
         self._count += 1
-        return World(self.harness, scenario, plan or Plan(), f"{self._prefix}-{self._count}")
+        if self._store is None:
+            self._store = await self.harness.create_store()
+        return World(self.harness, self._store, scenario, plan or Plan(), f"{self._prefix}-{self._count}")
 
     async def run_plan(self, scenario: Scenario, plan: Plan) -> Trace:
         """Run one plan on a fresh run id, and remove the run afterwards."""
-        world = self.world(scenario, plan)
+        world = await self.world(scenario, plan)
         error: BaseException | None = None
         try:
             await world.run()
@@ -69,6 +73,7 @@ class Captured:
             await context.patch(gone[first : first + 20])
         await context.delete(BLUEPRINT_ID)
         await world.delete_keys()
+        await world.disconnect()
         return state
 
     async def search(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.contract.keys import OUTPUTS_PREFIX
 from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
 from flowcraft_conformance.contract.payloads import FinalResult, JobDeferred, JobPayload, NodeContext
-from flowcraft_conformance.contract.protocols import DistributedAdapter, IAsyncContext
+from flowcraft_conformance.contract.protocols import DistributedAdapter, IAsyncContext, ICoordinationStore
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.records import (
@@ -53,7 +54,9 @@ _PAUSE_SECONDS = 60.0
 class World:
     """Runs one plan. Made for one run and thrown away."""
 
-    def __init__(self, harness: AdapterHarness, scenario: Scenario, plan: Plan, run_id: str) -> None:
+    def __init__(
+        self, harness: AdapterHarness, store: ICoordinationStore, scenario: Scenario, plan: Plan, run_id: str
+    ) -> None:
         self.harness = harness
         self.scenario = scenario
         self.plan = plan
@@ -83,7 +86,8 @@ class World:
         self._settling: list[object] = []
         self._standing: list[tuple[Worker, asyncio.Future[Any]]] = []
         self._registry = scenario.registry()
-        self._store: Any = None
+        self._store = store
+        self._adapters: list[DistributedAdapter] = []
         self._contexts: Callable[[str], IAsyncContext]
         self.in_flight = 0
         """Calls that the target has and has not answered."""
@@ -103,8 +107,6 @@ class World:
         known = blueprints or (self.scenario.blueprint, *self.scenario.blueprints)
         self.versions[worker.number] = known[0].metadata.get("version")
         clock = WrappedClock(worker)
-        if self._store is None:
-            self._store = await self.harness.create_store()
         options = AdapterOptions(
             RuntimeOptions(
                 registry={name: wrap_node(function, worker) for name, function in self._registry.items()},
@@ -118,6 +120,8 @@ class World:
             WrappedBus(worker),
         )
         adapter = await self.harness.create_adapter(options)
+        await adapter.open()
+        self._adapters.append(adapter)
         self._capture(adapter, worker)
         worker.adapter = adapter
         return worker
@@ -334,6 +338,13 @@ class World:
         """Remove the coordination keys that are left."""
         for key in list(self.keys.deadlines):
             await self._store.delete(key)
+
+    async def disconnect(self) -> None:
+        """Let go of every adapter's connections, of killed workers too: their machine would have done it."""
+        for adapter in self._adapters:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(_REAL_WAIT_SECONDS):
+                    await adapter.disconnect()
 
     # What the workers see
 
