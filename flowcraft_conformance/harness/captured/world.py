@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -45,8 +46,9 @@ MOST_ATTEMPTS = 8
 _MOST_DELIVERIES = 400
 _IDLE_TURNS = 6
 _NO_END = 1_000_000_000
+_SECOND_LOOKS = 4
 _SHORT_WAIT = 0.0005
-_REAL_WAIT_SECONDS = 5.0
+_REAL_WAIT_SECONDS = 10.0
 _PAUSE_SECONDS = 60.0
 """Added to the lease while a worker stands still."""
 
@@ -94,6 +96,8 @@ class World:
         self._most_deliveries = _MOST_DELIVERIES + 4 * len(scenario.blueprint.nodes)
         self.versions: dict[int, object] = {}
         """Of each worker the version of the scenario's blueprint that it knows."""
+        self._waits_for_real = False
+        """Whether the target's calls take real time."""
         self.hangs: list[CallSeen | None] = []
         self.disturbed = 0
         """Crashes, failed calls and lost leases: each may cost one more execution or publication."""
@@ -391,16 +395,29 @@ class World:
         """
         me = object()
         self._settling.append(me)
-        idle = 0
+        idle, stuck_since = 0, None
         try:
-            while not (task.done() or worker.dead or worker.stopped is not None):
+            while not (task.done() or worker.dead or worker.stands):
                 before = len(self.calls)
-                await asyncio.sleep(_SHORT_WAIT if self.in_flight and idle > _IDLE_TURNS else 0)
-                idle = 0 if len(self.calls) != before else idle + 1
-                if idle > _IDLE_TURNS and not self.in_flight and self._settling[-1] is me:
-                    if not self.clock.advance_to_next():
-                        await self._stuck(task, worker)
-                    idle = 0
+                # A call that the target has not answered yet, or a wait of the adapter's own, takes real time.
+                await asyncio.sleep(_SHORT_WAIT if self.in_flight or stuck_since else 0)
+                self._waits_for_real |= bool(self.in_flight)
+                if self.in_flight or len(self.calls) != before or self._settling[-1] is not me:
+                    idle, stuck_since = 0, None
+                    continue
+                idle += 1
+                if idle <= _IDLE_TURNS:
+                    continue
+                if self._waits_for_real and idle <= _IDLE_TURNS + _SECOND_LOOKS:
+                    await asyncio.sleep(_SHORT_WAIT)  # between two calls an adapter may wait for a socket of its own
+                    continue
+                if self.clock.advance_to_next():
+                    idle, stuck_since = 0, None
+                elif stuck_since is None:
+                    stuck_since = time.monotonic()
+                elif time.monotonic() - stuck_since > _REAL_WAIT_SECONDS:
+                    self.hangs.append(self.calls[-1] if self.calls else None)
+                    worker.dead = True
         finally:
             self._settling.remove(me)
 
@@ -410,13 +427,6 @@ class World:
         for _ in range(_IDLE_TURNS):
             await asyncio.sleep(_SHORT_WAIT if self.in_flight else 0)
         return len(self.calls) != before or bool(self.in_flight)
-
-    async def _stuck(self, task: asyncio.Future[Any], worker: Worker) -> None:
-        """Nobody sleeps on the world's time and no call is made: the adapter waits for something of its own."""
-        _, pending = await asyncio.wait({task}, timeout=_REAL_WAIT_SECONDS)
-        if pending and not worker.dead and worker.stopped is None:
-            self.hangs.append(self.calls[-1] if self.calls else None)
-            worker.dead = True
 
     async def _close(self) -> None:
         """End everything that still stands, and remove what the run has left in the target."""
