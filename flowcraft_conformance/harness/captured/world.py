@@ -46,6 +46,8 @@ MOST_ATTEMPTS = 8
 _MOST_DELIVERIES = 400
 _IDLE_TURNS = 6
 _NO_END = 1_000_000_000
+_POLLS = 100
+"""Looks for the answer of a call before the loop is given a rest between two."""
 _SECOND_LOOKS = 4
 _SHORT_WAIT = 0.0005
 _REAL_WAIT_SECONDS = 10.0
@@ -395,13 +397,14 @@ class World:
         """
         me = object()
         self._settling.append(me)
-        idle, stuck_since = 0, None
+        idle, polls, stuck_since = 0, 0, None
         try:
             while not (task.done() or worker.dead or worker.stands):
                 before = len(self.calls)
                 # A call that the target has not answered yet, or a wait of the adapter's own, takes real time.
-                await asyncio.sleep(_SHORT_WAIT if self.in_flight or stuck_since else 0)
+                await asyncio.sleep(_SHORT_WAIT if stuck_since or polls > _POLLS else 0)
                 self._waits_for_real |= bool(self.in_flight)
+                polls = polls + 1 if self.in_flight and len(self.calls) == before else 0
                 if self.in_flight or len(self.calls) != before or self._settling[-1] is not me:
                     idle, stuck_since = 0, None
                     continue
