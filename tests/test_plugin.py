@@ -232,7 +232,7 @@ def test_a_removed_check_is_reported(folder: pytest.Pytester) -> None:
         ("mine:Wrong", "which has no increment, set_if_not_exist"),
         ("mine:NeedsUrl", "The kit calls it with no argument"),
         ("mine:limits", "unknown capability nope"),
-        ("mine:hangs", "could not be built and tried within 0.6 s"),
+        ("mine:hangs", "building and trying it did not return within 0.6 s"),
         ("lacks:Store", "it needs 'nosuchmodule', which is not installed"),
         ("divides:Store", "ZeroDivisionError: division by zero"),
         ("leaves:Store", "SystemExit: 1"),

@@ -49,7 +49,7 @@ class KitSession:
         self.loop = LoopThread()
         self.targets: list[OpenTarget] = []
         self._suite_files = {file_of(suite) for suite in PACKAGED}
-        self._class_settings: dict[str, BenchSettings] = {}
+        self._class_settings: dict[str, BenchSettings | str] = {}
         self._scratch = self._hypothesis_scratch() if self.options.from_command_line else None
         self.reporting = Reporting(config, self.options)
         config.pluginmanager.register(self.reporting, "flowcraft_conformance_reporting")
@@ -153,9 +153,12 @@ class KitSession:
                 self._class_settings[key] = settings_for(
                     loaded, loop=self.loop, profile=self.options.profile, seed=self.options.seed
                 )
-            except (TargetError, CapabilityError) as error:
-                pytest.fail(f"the factory of {key} cannot be used\n{error}", pytrace=False)
-        return self._class_settings[key]
+            except (TargetError, CapabilityError) as error:  # remembered: trying again may take a minute each time
+                self._class_settings[key] = f"the factory of {key} cannot be used\n{error}"
+        settings = self._class_settings[key]
+        if isinstance(settings, str):
+            pytest.fail(settings, pytrace=False)
+        return settings
 
     @staticmethod
     def _hypothesis_scratch() -> tempfile.TemporaryDirectory[str] | None:
