@@ -64,10 +64,30 @@ class Recorder:
         except CallTimeoutError as hung:
             self.health.note(hung, started)
             raise
+        output = _plain(output)
         record.end, record.output, record.error = self.now(), output, error
         if error is not None:
             raise TargetRaised(record, error) from error
         return output
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Foreign:
+    """Stands for what a target returned and no contract knows: its own ``__eq__`` or ``__repr__`` may do anything."""
+
+    type_name: str
+
+    def __repr__(self) -> str:
+        """As it is shown in a failure."""
+        return f"<{self.type_name} object>"
+
+
+def _plain(output: Any) -> Any:
+    if output is None or isinstance(output, str | int | float | bytes | list | tuple | dict):
+        return output
+    if inspect.iscoroutine(output):
+        output.close()  # nobody will await it
+    return Foreign(type(output).__name__)
 
 
 async def outcome_of(name: str, call: Callable[[], Any]) -> tuple[Any, BaseException | None]:

@@ -25,6 +25,7 @@ class Health:
     _hung: set[str] = field(default_factory=set)
     _seconds_left: float = _ALL_WAITS
     _counted_until: float = 0.0
+    _lost: bool = False
 
     @property
     def hung_call(self) -> str | None:
@@ -37,6 +38,8 @@ class Health:
         Raises:
             CallTimeoutError: it has hung before, and the time for hangs is used up.
         """
+        if self._lost:
+            raise CallTimeoutError(name, 0, "was not called, as the target hangs again and again")
         if self.first is None:
             return declared
         if self._seconds_left > 0:
@@ -52,5 +55,7 @@ class Health:
             self.first = error
         elif error.seconds:
             self._seconds_left -= now - max(started, self._counted_until)
+            # Refusing what hung did not help: the target blocks in code that no call of the kit's can be blamed for.
+            self._lost = self._seconds_left <= 0 and error.what in self._hung
         self._hung.add(error.what)
         self._counted_until = now

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from flowcraft_conformance.harness.errors import CallTimeoutError
-from flowcraft_conformance.harness.stacks import where_target_code_runs
+from flowcraft_conformance.harness.stacks import interrupt, where_target_code_runs
 
 T = TypeVar("T")
 
@@ -114,7 +114,10 @@ class LoopThread:
 
     def _abandon(self) -> None:
         self.abandoned += 1
+        thread = self._thread
         self._wind_up()
+        if thread is not None:
+            interrupt(thread)
 
     def _wind_up(self) -> None:
         """Ask the loop to cancel all and end, as soon as it turns."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
 from dataclasses import dataclass
@@ -41,6 +42,14 @@ def where_target_code_runs(thread: threading.Thread | None, entry: CodeType) -> 
         return _first_foreign(frames[entries[-1] :])
     kit = [frame for frame in frames if _is_ours(frame)]
     return None if len(kit) > 1 else _first_foreign(frames)  # one frame is the thread's own
+
+
+def interrupt(thread: threading.Thread) -> None:
+    """Raise SystemExit in another thread at its next line of Python: a busy loop would slow down all that follows.
+
+    A thread inside of a call into the system notices when it comes back.
+    """
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
 
 
 def _first_foreign(frames: list[FrameType]) -> Place | None:
