@@ -18,6 +18,7 @@ from flowcraft_conformance.harness.errors import TargetError
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec, load_target
+from flowcraft_conformance.plugin.leftovers import Leftovers
 from flowcraft_conformance.plugin.options import read_options
 from flowcraft_conformance.plugin.reporting import Reporting
 from flowcraft_conformance.report.findings import TargetName
@@ -46,6 +47,7 @@ class KitSession:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.options = read_options(config)
+        self._leftovers = Leftovers()
         self.loop = LoopThread()
         self.targets: list[OpenTarget] = []
         self._suite_files = {file_of(suite) for suite in PACKAGED}
@@ -172,6 +174,8 @@ class KitSession:
     def close(self) -> None:
         """Stop the loop and remove what was kept for this run."""
         self.loop.close()
+        session = self.config.pluginmanager.get_plugin("session")
+        self._leftovers.see_to_the_end(int(getattr(session, "exitstatus", 1)))
         if self._scratch is not None:
             set_hypothesis_home_dir(None)
             self._scratch.cleanup()
