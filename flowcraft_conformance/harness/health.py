@@ -9,7 +9,7 @@ from flowcraft_conformance.harness.errors import CallTimeoutError
 
 HUNG_WITHIN = 5.0
 """Seconds a call is given once the target has hung: enough for a call that works."""
-_ALL_WAITS = 8.0
+_ALL_WAITS = 5.0
 """Seconds that later hangs may cost in all; then a call that has hung is not made again."""
 _LAST_WAIT = 1.0
 """Seconds for a call that never hung so far, once the time for hangs is used up."""
