@@ -23,6 +23,15 @@ _TARGETS = {
 }
 
 
+_DEFAULTS = {
+    "flowcraft_profile": "standard",
+    "flowcraft_report": [],
+    "flowcraft_strict": False,
+    "flowcraft_known_failures": None,
+    "flowcraft_seed": None,
+}
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the contract, section 2."""
     group = parser.getgroup("flowcraft", "conformance of Flowcraft adapters")
@@ -60,6 +69,8 @@ def pytest_configure(config: pytest.Config) -> None:
     named = any(config.getoption(f"flowcraft_{kind}") or config.getini(f"flowcraft_{kind}") for kind in _TARGETS)
     if named:
         _session(config).open_targets()
+    elif any(config.getoption(name) != value for name, value in _DEFAULTS.items()):
+        _session(config)  # a wrong option is told now, and not in the middle of the run
     elif not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Listener(config), "flowcraft_conformance_listener")
 

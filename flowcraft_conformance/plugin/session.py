@@ -19,6 +19,7 @@ from flowcraft_conformance.harness.errors import TargetError
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec, load_target
+from flowcraft_conformance.plugin.leftovers import Leftovers
 from flowcraft_conformance.plugin.options import read_options
 from flowcraft_conformance.plugin.reporting import Reporting
 from flowcraft_conformance.report.findings import TargetName
@@ -51,10 +52,11 @@ class KitSession:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.options = read_options(config)
+        self._leftovers = Leftovers()
         self.loop = LoopThread()
         self.targets: list[OpenTarget] = []
         self._suite_files = {file_of(suite) for suite in PACKAGED}
-        self._class_settings: dict[str, BenchSettings] = {}
+        self._class_settings: dict[str, BenchSettings | str] = {}
         self._class_adapters: dict[str, AdapterTarget] = {}
         self._scratch = self._hypothesis_scratch() if self.options.from_command_line else None
         self.reporting = Reporting(config, self.options)
@@ -210,9 +212,12 @@ class KitSession:
                 self._class_settings[key] = settings_for(
                     loaded, loop=self.loop, profile=self.options.profile, seed=self.options.seed
                 )
-            except (TargetError, CapabilityError) as error:
-                pytest.fail(f"the factory of {key} cannot be used\n{error}", pytrace=False)
-        return self._class_settings[key]
+            except (TargetError, CapabilityError) as error:  # remembered: trying again may take a minute each time
+                self._class_settings[key] = f"the factory of {key} cannot be used\n{error}"
+        settings = self._class_settings[key]
+        if isinstance(settings, str):
+            pytest.fail(settings, pytrace=False)
+        return settings
 
     @staticmethod
     def _hypothesis_scratch() -> tempfile.TemporaryDirectory[str] | None:
@@ -229,6 +234,8 @@ class KitSession:
         for adapter in [*adapters, *self._class_adapters.values()]:
             adapter.close()
         self.loop.close()
+        session = self.config.pluginmanager.get_plugin("session")
+        self._leftovers.see_to_the_end(int(getattr(session, "exitstatus", 1)))
         if self._scratch is not None:
             set_hypothesis_home_dir(None)
             self._scratch.cleanup()
