@@ -14,6 +14,7 @@ from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.contract.keys import BLUEPRINT_ID, BLUEPRINT_VERSION, OUTPUTS_PREFIX
 from flowcraft_conformance.contract.options import RuntimeOptions
 from flowcraft_conformance.contract.protocols import NodeFunction
+from flowcraft_conformance.harness.nodes import CLOCK
 from flowcraft_conformance.runtime.execution import Executed
 from flowcraft_conformance.runtime.flow import Answers, FlowRun
 
@@ -145,7 +146,9 @@ async def _one_order(
     overlapping: bool,
 ) -> Outcome:
     clock = VirtualClock()
-    run = FlowRun(blueprint, RuntimeOptions(registry=registry, clock=clock), initial, answers)
+    run = FlowRun(
+        blueprint, RuntimeOptions(registry=registry, clock=clock, dependencies={CLOCK: clock}), initial, answers
+    )
     executed: dict[str, asyncio.Future[Executed]] = {}
     while True:
         startable = run.startable
