@@ -4,61 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import jsonschema
 import pytest
 
 from flowcraft_conformance.report.json_report import schema
+from tests.empty_folder import prepare, run
 
 _TARGETS = """
-import asyncio, time
 from tests.mutants.stores import IncrementsWithoutAtomicity as Broken, TakesAnyTtl
 from reference_adapters.memory import SharedMemoryStore as Store, SharedMemoryContext as Context
 
-number = 5
 class Raises:
     def __init__(self): raise RuntimeError("no server")
-class Wrong: pass
-class NeedsUrl:
-    def __init__(self, url): pass
-def limits(): pass
-limits.capabilities = {"nope": 1}
-async def hangs(): await asyncio.sleep(1000)
-hangs.capabilities = {"call_timeout_seconds": 0.3}
-class Quiet(Store):
-    capabilities = {"call_timeout_seconds": 0.3}
-    async def increment(self, key, ttl_seconds): await asyncio.sleep(1000)
-class Swallows(Store):
-    capabilities = {"call_timeout_seconds": 0.3}
-    async def increment(self, key, ttl_seconds):
-        while True:
-            try: await asyncio.sleep(1000)
-            except asyncio.CancelledError: pass
-class Exits(Store):
-    async def increment(self, key, ttl_seconds): raise SystemExit(3)
-class Synchronous(Store):
-    def increment(self, key, ttl_seconds): return 1
-class OfNoType(Store):
-    async def get(self, key): return object()
 """
 
 
 @pytest.fixture
 def folder(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """An empty folder with a module of targets."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    monkeypatch.setenv("PYTHONWARNINGS", "ignore")
-    pytester.makepyfile(mine=_TARGETS, lacks="import nosuchmodule", divides="1 / 0", leaves="raise SystemExit(1)")
-    return pytester
-
-
-def _run(folder: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return folder.runpytest_subprocess("--flowcraft-profile=quick", *arguments, timeout=120)
+    return prepare(pytester, monkeypatch, mine=_TARGETS)
 
 
 def test_an_empty_folder_gets_a_verdict(folder: pytest.Pytester) -> None:
-    shown = _run(folder, "--flowcraft-store=mine:Store", "--flowcraft-context=mine:Context", "--flowcraft-seed=7")
+    shown = run(folder, "--flowcraft-store=mine:Store", "--flowcraft-context=mine:Context", "--flowcraft-seed=7")
     shown.stdout.fnmatch_lines(
         [
             "flowcraft store: mine:Store (on virtual time)",
@@ -77,7 +46,7 @@ def test_an_empty_folder_gets_a_verdict(folder: pytest.Pytester) -> None:
 
 
 def test_a_failure_explains_itself_in_thirty_lines(folder: pytest.Pytester) -> None:
-    shown = _run(folder, "--flowcraft-store=mine:Broken", "-k", "COORD-INC-03", "--flowcraft-seed=7")
+    shown = run(folder, "--flowcraft-store=mine:Broken", "-k", "COORD-INC-03", "--flowcraft-seed=7")
     assert shown.ret == 1
     shown.stdout.fnmatch_lines(
         [
@@ -97,7 +66,7 @@ def test_a_failure_explains_itself_in_thirty_lines(folder: pytest.Pytester) -> N
 
 
 def test_the_report_follows_its_schema(folder: pytest.Pytester) -> None:
-    _run(folder, "--flowcraft-store=mine:Broken", "--flowcraft-report=out.json")
+    run(folder, "--flowcraft-store=mine:Broken", "--flowcraft-report=out.json")
     report = json.loads((folder.path / "out.json").read_text())
     jsonschema.validate(report, schema())
     verdicts = {clause["id"]: clause["verdict"] for clause in report["clauses"]}
@@ -109,7 +78,7 @@ def test_the_report_follows_its_schema(folder: pytest.Pytester) -> None:
 
 
 def test_several_targets_get_a_report_each(folder: pytest.Pytester) -> None:
-    _run(
+    run(
         folder,
         "--flowcraft-store=mine:Store",
         "--flowcraft-store=mine:Broken",
@@ -124,57 +93,57 @@ def test_several_targets_get_a_report_each(folder: pytest.Pytester) -> None:
 
 
 def test_what_was_deselected_is_untested(folder: pytest.Pytester) -> None:
-    shown = _run(folder, "--flowcraft-store=mine:Store", "-k", "INC")
+    shown = run(folder, "--flowcraft-store=mine:Store", "-k", "INC")
     shown.stdout.fnmatch_lines(["*COORD*5 pass, 24 untested", "*untested (not run)*", "verdict: inconclusive*"])
 
 
 def test_two_workers_give_the_same_verdict(folder: pytest.Pytester) -> None:
-    shown = _run(folder, "--flowcraft-store=mine:Broken", "-n", "2", "--flowcraft-report=out.json")
+    shown = run(folder, "--flowcraft-store=mine:Broken", "-n", "2", "--flowcraft-report=out.json")
     shown.stdout.fnmatch_lines(["verdict: not-conformant*"])
     assert shown.ret == 1
     assert json.loads((folder.path / "out.json").read_text())["verdict"] == "not-conformant"
 
 
 def test_last_failed_and_junit(folder: pytest.Pytester) -> None:
-    _run(folder, "--flowcraft-store=mine:Broken", "-x")
-    shown = _run(folder, "--flowcraft-store=mine:Broken", "--lf", "--junitxml=junit.xml")
+    run(folder, "--flowcraft-store=mine:Broken", "-x")
+    shown = run(folder, "--flowcraft-store=mine:Broken", "--lf", "--junitxml=junit.xml")
     shown.assert_outcomes(failed=1, deselected=30)
     assert 'name="flowcraft_verdict" value="fail"' in (folder.path / "junit.xml").read_text()
 
 
 def test_collecting_only_builds_nothing(folder: pytest.Pytester) -> None:
-    shown = _run(folder, "--flowcraft-store=mine:Raises", "--collect-only", "-q")
+    shown = run(folder, "--flowcraft-store=mine:Raises", "--collect-only", "-q")
     shown.stdout.fnmatch_lines(["*[[]COORD-INC-01-mine:Raises]", "31 tests collected*"])
     assert shown.ret == 0
 
 
 def test_a_should_is_shown_and_fails_only_when_strict(folder: pytest.Pytester) -> None:
     arguments = ("--flowcraft-store=mine:TakesAnyTtl", "-k", "COORD-TTL-04")
-    shown = _run(folder, *arguments)
+    shown = run(folder, *arguments)
     shown.stdout.fnmatch_lines(["*COORD-TTL-04 fail (SHOULD)*"])
     assert shown.ret == 0
-    assert _run(folder, *arguments, "--flowcraft-strict").ret == 1
+    assert run(folder, *arguments, "--flowcraft-strict").ret == 1
 
 
 def test_known_failures_are_strict_in_both_directions(folder: pytest.Pytester) -> None:
     known = folder.path / "known.toml"
     known.write_text('[[known-failure]]\nclause = "COORD-INC-03"\nreason = "see our issue 12"\n')
     option = f"--flowcraft-known-failures={known}"
-    shown = _run(folder, "--flowcraft-store=mine:Broken", "-k", "COORD-INC-03", option)
+    shown = run(folder, "--flowcraft-store=mine:Broken", "-k", "COORD-INC-03", option)
     shown.stdout.fnmatch_lines(["*COORD-INC-03 known-failure*", "verdict: not-conformant*"])
     assert shown.ret == 0
-    shown = _run(folder, "--flowcraft-store=mine:Store", "-k", "COORD-INC-03", option)
+    shown = run(folder, "--flowcraft-store=mine:Store", "-k", "COORD-INC-03", option)
     shown.stdout.fnmatch_lines(["*COORD-INC-03 unexpected-pass*", "verdict: not-conformant*"])
     assert shown.ret == 1
     known.write_text('[[known-failure]]\nclause = "COORD-INC-03"\nreason = "old"\nexpires = 2020-01-01\n')
-    assert _run(folder, "--flowcraft-store=mine:Broken", "-k", "COORD-INC-03", option).ret == 1
+    assert run(folder, "--flowcraft-store=mine:Broken", "-k", "COORD-INC-03", option).ret == 1
 
 
 def test_the_ini_file_names_targets_beside_ones_own_tests(folder: pytest.Pytester) -> None:
     folder.makeini("[pytest]\nflowcraft_store = mine:Store\npython_files = own_*.py\npython_classes = None\n")
     folder.makepyfile(own_test="def test_own(): pass")
-    _run(folder).assert_outcomes(passed=32)
-    _run(folder, "own_test.py").assert_outcomes(passed=1)
+    run(folder).assert_outcomes(passed=32)
+    run(folder, "own_test.py").assert_outcomes(passed=1)
 
 
 def test_fixtures_for_ones_own_tests(folder: pytest.Pytester) -> None:
@@ -191,8 +160,8 @@ def test_fixtures_for_ones_own_tests(folder: pytest.Pytester) -> None:
         """
     )
     arguments = ("--flowcraft-store=mine:Store", "--flowcraft-context=mine:Context", "test_own.py", "-k", "test_own")
-    _run(folder, *arguments).assert_outcomes(passed=2, deselected=62)
-    without = _run(folder, "test_own.py")
+    run(folder, *arguments).assert_outcomes(passed=2, deselected=62)
+    without = run(folder, "test_own.py")
     without.stdout.fnmatch_lines(["*no store to check: give --flowcraft-store=module:name, or override the fixture*"])
 
 
@@ -210,7 +179,7 @@ def test_a_removed_check_is_reported(folder: pytest.Pytester) -> None:
             def flowcraft_store_factory(self): return Store
         """
     )
-    shown = _run(folder)
+    shown = run(folder)
     shown.stdout.fnmatch_lines(
         [
             "*untested (removed or overridden: test_an_absent_key_is_set (ours needs a warm-up)): COORD-SET-01",
@@ -218,56 +187,6 @@ def test_a_removed_check_is_reported(folder: pytest.Pytester) -> None:
             "*changed without a reason: test_delete_removes_and_forgives*",
         ]
     )
-
-
-@pytest.mark.parametrize(
-    ("target", "said"),
-    [
-        ("nosuch:Store", "there is no module 'nosuch'"),
-        ("nosuch.sub:Store", "there is no module 'nosuch'"),
-        ("mine:Stor", "Did you mean Store?"),
-        ("mine:number", "which cannot be called"),
-        ("mine", "does not name a target"),
-        ("mine:Raises", "building it raised RuntimeError: no server"),
-        ("mine:Wrong", "which has no increment, set_if_not_exist"),
-        ("mine:NeedsUrl", "The kit calls it with no argument"),
-        ("mine:limits", "unknown capability nope"),
-        ("mine:hangs", "could not be built and tried within 0.6 s"),
-        ("lacks:Store", "it needs 'nosuchmodule', which is not installed"),
-        ("divides:Store", "ZeroDivisionError: division by zero"),
-        ("leaves:Store", "SystemExit: 1"),
-    ],
-)
-def test_a_target_that_cannot_be_used_is_one_message(folder: pytest.Pytester, target: str, said: str) -> None:
-    shown = _run(folder, f"--flowcraft-store={target}")
-    assert shown.ret == 4
-    assert said in shown.stderr.str()
-    assert "Traceback" not in shown.stderr.str() + shown.stdout.str()
-
-
-@pytest.mark.parametrize(
-    "option",
-    [
-        "--flowcraft-profile=huge",
-        "--flowcraft-report=out.pdf",
-        "--flowcraft-report=nosuch/out.json",
-        "--flowcraft-seed=x",
-        "--flowcraft-known-failures=nosuch.toml",
-    ],
-)
-def test_a_wrong_option_is_one_message(folder: pytest.Pytester, option: str) -> None:
-    shown = _run(folder, "--flowcraft-store=mine:Store", option)
-    assert shown.ret == 4
-    assert option.split("=")[0] in shown.stderr.str()
-    assert "Traceback" not in shown.stderr.str() + shown.stdout.str()
-
-
-@pytest.mark.parametrize("target", ["Quiet", "Swallows", "Exits", "Synchronous", "OfNoType"])
-def test_a_hostile_target_gets_a_verdict(folder: pytest.Pytester, target: str) -> None:
-    shown = _run(folder, f"--flowcraft-store=mine:{target}", "-k", "COORD-INC-01 or COORD-GET-01 or COORD-TTL-01")
-    shown.stdout.fnmatch_lines(["verdict: not-conformant*"])
-    assert shown.ret == 1
-    assert "INTERNALERROR" not in shown.stdout.str()
 
 
 def test_a_run_that_does_not_ask_imports_nothing(folder: pytest.Pytester) -> None:
@@ -280,3 +199,10 @@ def test_a_run_that_does_not_ask_imports_nothing(folder: pytest.Pytester) -> Non
         """
     )
     folder.runpytest_subprocess("test_own.py").assert_outcomes(passed=1)
+
+
+def test_help_shows_the_options(folder: pytest.Pytester) -> None:
+    shown = folder.runpytest_subprocess("--help")
+    for option in ("store", "context", "adapter", "profile", "report", "strict", "known-failures", "seed"):
+        assert f"--flowcraft-{option}" in shown.stdout.str()
+    assert "flowcraft_store (linelist)" in shown.stdout.str()

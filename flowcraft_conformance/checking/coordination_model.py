@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from flowcraft_conformance.checking.drawing import shorten
 from flowcraft_conformance.checking.history import Operation, Raised
-from flowcraft_conformance.checking.models import Model
+from flowcraft_conformance.checking.models import ObservingModel, TimedModel
 
 __all__ = [
     "CoordinationModel",
@@ -154,60 +154,84 @@ def _window(ttl: Any, start: float, end: float, granularity: float, lag: float) 
 
 
 class KeyState(NamedTuple):
-    """A key in the model of histories: its value, and the lease that will end it (0: none that matters)."""
+    """A key in the model of histories: its value, and when its lease may end (None: not within the history)."""
 
     value: str | int | None
-    lease: int = 0
+    lease: _Window | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Expiry:
-    """The virtual call that ends one lease."""
-
-    key: str
-    lease: int
+_ABSENT = KeyState(None)
 
 
-class CoordinationModel(Model[KeyState]):
-    """One key of a coordination store. Each call that may have armed an expiry adds a virtual call ``expire`` with the
-    window [start + ttl - granularity, end + ttl + lag], which deletes only if that lease still owns the key.
+class CoordinationModel(TimedModel[KeyState], ObservingModel[KeyState]):
+    """One key of a coordination store (COORD-LIN-01). A call that arms an expiry gives the key a lease, which ends at
+    some moment of the window [start + ttl - granularity, end + ttl + lag]; what ends a lease that does not own the key
+    any more has no effect. ``granularity`` and ``lag`` in seconds, as declared.
+
+    Of a call that never returned the window has no end. Where it is placed after another one with the same input its
+    lease counts from the later start of the two.
     """
 
-    def __init__(self, granularity: float, lag: float) -> None:
+    def __init__(self, granularity: float, lag: float, *, ends_by: float = math.inf) -> None:
         self._granularity = granularity
         self._lag = lag
-        self._leases: dict[Operation, int] = {}
+        self._ends_by = ends_by
 
     def initial(self) -> KeyState:
         """The key is absent."""
-        return KeyState(None)
+        return _ABSENT
 
-    def prepare(self, operations: Sequence[Operation]) -> Sequence[Operation]:
-        """The operations, with an expiry for every lease that can end while they run."""
-        last = max((operation.end or operation.start for operation in operations), default=0.0)
-        self._leases = {}
-        expiries = []
-        for operation in operations:
-            call: StoreCall = operation.input
-            if call.name not in _ARMING or not isinstance(call.ttl, int | float):
-                continue
-            start = operation.start + call.ttl - self._granularity
-            if start <= last:
-                lease = self._leases[operation] = len(self._leases) + 1
-                end = None if operation.end is None else operation.end + call.ttl + self._lag
-                expiries.append(Operation(-1, Expiry(call.key, lease), start, end if end and end <= last else None))
-        return [*operations, *expiries]
+    def prepare(self, operations: Sequence[Operation]) -> CoordinationModel:
+        """The model in which a lease that cannot end before the last call returns is none."""
+        last = max((operation.end for operation in operations if operation.end is not None), default=-math.inf)
+        return CoordinationModel(self._granularity, self._lag, ends_by=last)
 
-    def step(self, state: KeyState, operation: Operation) -> Iterable[KeyState]:
-        """The states after the call, or after an expiry."""
-        call: StoreCall | Expiry = operation.input
-        if isinstance(call, Expiry):
-            yield KeyState(None) if state.lease == call.lease else state
-            return
-        for effect in effects(state.value, call):
+    def step(self, state: KeyState, operation: Operation) -> Sequence[KeyState]:
+        """The states after the call, whenever within its interval it took effect."""
+        end = math.inf if operation.end is None else operation.end
+        return self.step_by(state, operation, end)
+
+    def step_by(self, state: KeyState, operation: Operation, latest: float) -> Sequence[KeyState]:
+        """The states after the call; the lease may have ended before it."""
+        lease = state.lease
+        if lease is None or latest < lease.earliest:
+            return self._after(state, operation)
+        gone = self._after(_ABSENT, operation)
+        if operation.start > lease.latest:
+            return gone
+        present = self._after(state, operation)
+        return [*present, *(after for after in gone if after not in present)]
+
+    def only_looks(self, operation: Operation) -> bool:
+        """Whether it is a get, or a call that said it did nothing."""
+        if operation.end is None:
+            return False
+        name, output = operation.input.name, operation.output
+        said_no = output is False and name in ("set_if_not_exist", "extend_ttl")
+        return name == "get" or said_no or isinstance(output, Raised)
+
+    def _after(self, state: KeyState, operation: Operation) -> list[KeyState]:
+        call: StoreCall = operation.input
+        following = []
+        # Of a call that did not raise it need not be asked whether it might have: that costs a quarter of the search.
+        for effect in (effects if isinstance(operation.output, Raised) else _effects)(state.value, call):
             if operation.end is None or _explains(effect, operation.output):
-                lease = self._leases.get(operation, 0) if effect.arms else state.lease
-                yield KeyState(effect.value, lease if effect.value is not None else 0)
+                after = KeyState(effect.value, self._lease(state, effect, operation))
+                if after not in following:
+                    following.append(after)
+        return following
+
+    def _lease(self, state: KeyState, effect: Effect, operation: Operation) -> _Window | None:
+        if effect.value is None:
+            return None
+        if not effect.arms:
+            return state.lease
+        end = math.inf if operation.end is None else operation.end
+        window = _window(operation.input.ttl, operation.start, end, self._granularity, self._lag)
+        if state.value is not None and not _is_valid(operation.input.ttl):  # it may have left the old expiry alone
+            kept = math.inf if state.lease is None else state.lease.latest
+            window = window._replace(latest=max(window.latest, kept))
+        return window if window.earliest <= self._ends_by else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import isfinite
 from typing import Any
 
 MAX_TTL_GRANULARITY = 1.0
 MAX_TTL_LAG = 5.0
 MIN_VALUE_BYTES = 64 * 1024
 MIN_PATCH_OPERATIONS = 25
+MAX_SECONDS = 7 * 24 * 3600.0
 
 
 class CapabilityError(ValueError):
@@ -58,7 +60,7 @@ class Capabilities:
         _within("ttl_granularity", self.ttl_granularity, 0, MAX_TTL_GRANULARITY)
         _within("ttl_lag", self.ttl_lag, 0, MAX_TTL_LAG)
         for name in ("call_timeout_seconds", "lease_seconds", "redelivery_seconds"):
-            _above(name, getattr(self, name), 0)
+            _above_zero(name, getattr(self, name), MAX_SECONDS)
         _at_least("max_value_bytes", self.max_value_bytes, MIN_VALUE_BYTES)
         _at_least("max_patch_operations", self.max_patch_operations, MIN_PATCH_OPERATIONS)
         _at_least("queue_attempts", self.queue_attempts, 1)
@@ -93,6 +95,8 @@ class Capabilities:
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise CapabilityError(f"{name} is a number, this is {value!r}")
+    if not isfinite(value):
+        raise CapabilityError(f"{name} is a finite number, this is {value!r}")
     return value
 
 
@@ -101,9 +105,9 @@ def _within(name: str, value: object, low: float, high: float) -> None:
         raise CapabilityError(f"{name} is between {low:g} and {high:g}, this is {value!r}")
 
 
-def _above(name: str, value: object, low: float) -> None:
-    if not _number(name, value) > low:
-        raise CapabilityError(f"{name} is more than {low:g}, this is {value!r}")
+def _above_zero(name: str, value: object, high: float) -> None:
+    if not 0 < _number(name, value) <= high:
+        raise CapabilityError(f"{name} is more than 0 and at most {high:g}, this is {value!r}")
 
 
 def _at_least(name: str, value: object, low: int) -> None:

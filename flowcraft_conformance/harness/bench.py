@@ -7,8 +7,9 @@ import contextlib
 import inspect
 import itertools
 import random
+import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
@@ -19,20 +20,22 @@ from flowcraft_conformance.checking.clock import VirtualClock
 from flowcraft_conformance.checking.exploration import explore
 from flowcraft_conformance.contract.capabilities import Capabilities
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
-from flowcraft_conformance.harness.calls import Health, Recorder, TargetRaised
-from flowcraft_conformance.harness.errors import CallTimeoutError
+from flowcraft_conformance.harness.calls import Recorder, TargetRaised, outcome_of
+from flowcraft_conformance.harness.errors import CallTimeoutError, describe_error
 from flowcraft_conformance.harness.evidence import trace
-from flowcraft_conformance.harness.loop import LoopThread
+from flowcraft_conformance.harness.health import HUNG_WITHIN, Health
+from flowcraft_conformance.harness.loop import LoopThread, bounded
 from flowcraft_conformance.harness.profile import PROFILES, Profile
 
 T = TypeVar("T")
 Example = TypeVar("Example")
 SpaceT = TypeVar("SpaceT", bound="Space")
 
-_HUNG_WITHIN = 5.0
-"""Seconds a call is given once the target has hung: enough for a call that works."""
 _OPEN_CALLS_AT_CLEANUP = 32
 _CLEANUP_SECONDS = 10.0
+_OPENING = "building a client"
+_CLOSING = "closing a client"
+_CLEANING = "removing what a check left"
 
 
 @dataclass(slots=True)
@@ -69,7 +72,7 @@ class Space:
         self.bench = bench
         self.name = f"fc-{uuid.uuid4().hex[:12]}"
         self.stack = stack
-        self.recorder = Recorder(bench.call_seconds, bench.settings.health)
+        self.recorder = Recorder(bench.settings.capabilities.call_timeout_seconds, bench.settings.health)
         self._clients = clients
 
     @property
@@ -119,16 +122,39 @@ class Bench(Generic[SpaceT]):
     def call_seconds(self) -> float:
         """How long one call may take."""
         declared = self.settings.capabilities.call_timeout_seconds
-        return min(declared, _HUNG_WITHIN) if self.settings.health.hung_call else declared
+        return min(declared, HUNG_WITHIN) if self.settings.health.hung_call else declared
 
     def random(self) -> random.Random:
         """A fresh generator: the same seed and check give the same numbers."""
         return random.Random(f"{self.seed}-{next(self._counter)}")
 
     async def open(self, stack: AsyncExitStack, *arguments: Any) -> Any:
-        """One more client from the factory."""
+        """One more client from the factory.
+
+        Raises:
+            ClauseViolation: the factory raised.
+            CallTimeoutError: it did not return in time.
+        """
         keywords = {} if self.settings.clock is None else {"clock": self.settings.clock}
-        return await open_client(stack, self.factory, *arguments, **keywords)
+        client, error = await self._bounded(_OPENING, lambda: open_client(stack, self.factory, *arguments, **keywords))
+        if error is not None:
+            raise ClauseViolation(f"{_OPENING} raised {describe_error(error)}", "") from error
+        return client
+
+    async def _bounded(self, what: str, call: Callable[[], Awaitable[Any]]) -> tuple[Any, BaseException | None]:
+        health = self.settings.health
+        within = health.seconds_for(what, self.settings.capabilities.call_timeout_seconds)
+        started = time.monotonic()
+        try:
+            return await bounded(lambda: outcome_of(what, call), within=within, what=what)
+        except CallTimeoutError as error:
+            health.note(error, started)
+            raise
+
+    async def _close(self, stack: AsyncExitStack) -> None:
+        """Close clients; that one of them cannot be closed is no check's concern."""
+        with contextlib.suppress(CallTimeoutError):
+            await self._bounded(_CLOSING, stack.aclose)
 
     def run(self, body: Callable[[SpaceT], Awaitable[T]]) -> T:
         """Run ``body`` once, in a space of its own.
@@ -136,7 +162,8 @@ class Bench(Generic[SpaceT]):
         Raises:
             ClauseViolation: the body said so, a call raised where none should, or a call did not return in time.
         """
-        return self._on_loop(self._in_one_space(body))
+        with self._on_the_first_loop():
+            return self._on_loop(self._in_one_space(body))
 
     def explore(
         self,
@@ -157,32 +184,54 @@ class Bench(Generic[SpaceT]):
                 await self._in_one_space(lambda space: body(space, example))
 
         try:
-            explore(
-                strategy,
-                lambda example: self._on_loop(once(example)),
-                seed=self.seed,
-                examples=profile.examples,
-                search_seconds=profile.search_seconds,
-                shrink_seconds=profile.shrink_seconds,
-                first=first,
-            )
+            with self._on_the_first_loop():
+                explore(
+                    strategy,
+                    lambda example: self._on_loop(once(example)),
+                    seed=self.seed,
+                    examples=profile.examples,
+                    search_seconds=profile.search_seconds,
+                    shrink_seconds=profile.shrink_seconds,
+                    first=first,
+                    settled=lambda: self.settings.health.first is not None,
+                )
         finally:
-            with contextlib.suppress(Exception):
-                self._on_loop(stack.aclose())
+            with contextlib.suppress(ClauseViolation, Inconclusive):
+                self._on_loop(self._close(stack))
 
     def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        hung = self.settings.health.hung_call is not None
-        within = 4 * _HUNG_WITHIN if hung else self.settings.profile.check_seconds + self.call_seconds
+        health = self.settings.health
+        previously, started = health.hung_call, time.monotonic()
         try:
-            return self.settings.loop.run(coroutine, within=within, what=f"{self.name} as a whole")
+            return self.settings.loop.run(
+                coroutine,
+                within=4 * HUNG_WITHIN if previously else self.settings.profile.check_seconds + self.call_seconds,
+                what=f"{self.name} as a whole",
+                call_within=self.call_seconds,
+            )
         except CallTimeoutError as error:
-            previously = self.settings.health.hung_call
-            self.settings.health.hung_call = previously or error.what
+            health.note(error, started)
             raise self._hung(error, previously, "") from None
 
+    @contextlib.contextmanager
+    def _on_the_first_loop(self) -> Iterator[None]:
+        """Once a loop was lost, nothing is held against a target that may still be tied to it."""
+        lost = self.settings.loop.abandoned > 0
+        try:
+            yield
+        except ClauseViolation as violation:
+            if not lost:
+                raise
+            raise Inconclusive(
+                f"{violation.summary}; but this ran on a new event loop, because the first one was blocked by a target"
+            ) from violation
+
     async def _in_one_space(self, body: Callable[[SpaceT], Awaitable[T]]) -> T:
-        async with AsyncExitStack() as stack:
+        stack = AsyncExitStack()
+        try:
             return await self._in_space(stack, {}, body)
+        finally:
+            await self._close(stack)
 
     async def _in_space(
         self, stack: AsyncExitStack, clients: dict[Any, Any], body: Callable[[SpaceT], Awaitable[T]]
@@ -213,20 +262,24 @@ class Bench(Generic[SpaceT]):
         raise NotImplementedError
 
 
-async def clean_quietly(calls: list[Callable[[], Awaitable[Any]]]) -> None:
-    """Make the calls, some at a time, within a bound; what a target refuses to remove is not the check's concern."""
+async def clean_quietly(calls: list[Callable[[], Awaitable[Any]]]) -> bool:
+    """Make the calls, some at a time, and say whether they returned within a bound.
+
+    What a target refuses to remove is not the check's concern.
+    """
     gate = asyncio.Semaphore(_OPEN_CALLS_AT_CLEANUP)
 
     async def one(call: Callable[[], Awaitable[Any]]) -> None:
         async with gate:
-            with contextlib.suppress(Exception):
-                await call()
+            await bounded(lambda: outcome_of(_CLEANING, call), within=_CLEANUP_SECONDS, what=_CLEANING)
 
     tasks = [asyncio.ensure_future(one(call)) for call in calls]
-    if tasks:
-        _, pending = await asyncio.wait(tasks, timeout=_CLEANUP_SECONDS)
-        for task in pending:
-            task.cancel()
+    if not tasks:
+        return True
+    done, pending = await asyncio.wait(tasks, timeout=_CLEANUP_SECONDS)
+    for task in pending:
+        task.cancel()
+    return not pending and not any(isinstance(task.exception(), CallTimeoutError) for task in done)
 
 
 def hash_text(text: str) -> int:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowcraft_conformance.contract.payloads import PatchOperation
-from flowcraft_conformance.harness.errors import CallTimeoutError
+from flowcraft_conformance.harness.errors import CallTimeoutError, describe_error
+from flowcraft_conformance.harness.health import Health
 from flowcraft_conformance.harness.loop import bounded
 
 
@@ -31,16 +32,9 @@ class TargetRaised(Exception):
     """The target raised; ``record`` is the call and ``error`` what it raised."""
 
     def __init__(self, record: CallRecord, error: BaseException) -> None:
-        super().__init__(f"{record.name} raised {type(error).__name__}: {error}")
+        super().__init__(f"{record.name} raised {describe_error(error)}")
         self.record = record
         self.error = error
-
-
-@dataclass(slots=True)
-class Health:
-    """What is known about a target that hung: later calls wait less, and what they miss is inconclusive."""
-
-    hung_call: str | None = None
 
 
 @dataclass(slots=True)
@@ -57,26 +51,49 @@ class Recorder:
 
         Raises:
             TargetRaised: the target raised, or did not return an awaitable.
-            CallTimeoutError: the call did not return in time.
+            CallTimeoutError: the call did not return in time, or has hung too often to be made again.
         """
+        within = self.health.seconds_for(name, self.within)
         record = CallRecord(client, name, arguments, self.now())
         self.records.append(record)
-
+        started = time.monotonic()
         try:
-            output, error = await bounded(lambda: _outcome(target, name, arguments), within=self.within, what=name)
-        except CallTimeoutError:
-            self.health.hung_call = self.health.hung_call or name
+            output, error = await bounded(
+                lambda: outcome_of(name, lambda: getattr(target, name)(*arguments)), within=within, what=name
+            )
+        except CallTimeoutError as hung:
+            self.health.note(hung, started)
             raise
+        output = _plain(output)
         record.end, record.output, record.error = self.now(), output, error
         if error is not None:
             raise TargetRaised(record, error) from error
         return output
 
 
-async def _outcome(target: Any, name: str, arguments: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
-    """What the call returned or raised; a SystemExit must not reach the event loop, which it would stop."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Foreign:
+    """Stands for what a target returned and no contract knows: its own ``__eq__`` or ``__repr__`` may do anything."""
+
+    type_name: str
+
+    def __repr__(self) -> str:
+        """As it is shown in a failure."""
+        return f"<{self.type_name} object>"
+
+
+def _plain(output: Any) -> Any:
+    if output is None or isinstance(output, str | int | float | bytes | list | tuple | dict):
+        return output
+    if inspect.iscoroutine(output):
+        output.close()  # nobody will await it
+    return Foreign(type(output).__name__)
+
+
+async def outcome_of(name: str, call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    """What a call of the target's code returned or raised; a SystemExit must not reach the event loop."""
     try:
-        awaitable = getattr(target, name)(*arguments)
+        awaitable = call()
         if not inspect.isawaitable(awaitable):
             return None, TypeError(f"{name} is not async: it returned {type(awaitable).__name__} and no awaitable")
         return await awaitable, None

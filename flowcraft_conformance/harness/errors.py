@@ -13,9 +13,22 @@ class TargetError(Exception):
 
 
 class CallTimeoutError(Exception):
-    """A call into the target did not return in time; it was cancelled and is left behind."""
+    """A call into the target did not return in time; it was cancelled and is left behind.
 
-    def __init__(self, what: str, seconds: float) -> None:
-        super().__init__(f"{what} did not return within {seconds:g} s")
+    ``what`` is the call, ``seconds`` what it was given, ``problem`` what it did instead of returning.
+    """
+
+    def __init__(self, what: str, seconds: float, problem: str | None = None) -> None:
+        super().__init__(f"{what} {problem or f'did not return within {seconds:g} s'}")
         self.what = what
         self.seconds = seconds
+
+
+def describe_error(error: BaseException) -> str:
+    """The type and text of an exception of somebody else's, whose text may be of several lines or raise itself."""
+    try:
+        text = str(error)
+    except BaseException as broken:
+        text = f"(its text cannot be read: __str__ raised {type(broken).__name__})"
+    name = type(error).__name__
+    return f"{name}: {text}".replace("\n", "\n    ") if text else name

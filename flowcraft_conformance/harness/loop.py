@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from flowcraft_conformance.harness.errors import CallTimeoutError
+from flowcraft_conformance.harness.stacks import interrupt, where_target_code_runs
 
 T = TypeVar("T")
 
-_GRACE_SECONDS = 1.0
+GRACE_SECONDS = 1.0
 """How long a cancelled call, or a loop asked to stop, is given to obey."""
+_LOOK_SECONDS = 0.25
+"""How often the loop is asked whether it still turns."""
+
+_give_up: ContextVar[Callable[[CallTimeoutError], None] | None] = ContextVar("flowcraft_give_up", default=None)
 
 
 class LoopThread:
@@ -26,48 +34,74 @@ class LoopThread:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._end = threading.Event()
+        self.abandoned = 0
+        """Loops that a target blocked and that were left behind: what it keeps between calls may hang on one."""
 
-    def run(self, coroutine: Coroutine[Any, Any, T], *, within: float, what: str) -> T:
+    def run(
+        self, coroutine: Coroutine[Any, Any, T], *, within: float, what: str, call_within: float | None = None
+    ) -> T:
         """The coroutine's result, within so many seconds.
 
+        ``call_within`` (seconds): the target's code may hold the loop for so long without a pause; None: as long as
+        ``within``.
+
         Raises:
-            CallTimeoutError: time is up; the coroutine was cancelled and is not waited for.
+            CallTimeoutError: time is up, or a bounded call within it can be neither awaited nor cancelled; the
+                coroutine was cancelled and is not waited for.
         """
         loop = self._running_loop()
-        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        stuck: concurrent.futures.Future[T] = concurrent.futures.Future()
+        future = asyncio.run_coroutine_threadsafe(_watched(coroutine, stuck), loop)
         try:
-            return future.result(within)
-        except concurrent.futures.TimeoutError:
-            if future.done():  # the coroutine's own TimeoutError, not ours
-                raise
-            future.cancel()
-            if not self._responds(loop):
-                self._abandon()
-            raise CallTimeoutError(what, within) from None
+            self._wait({future, stuck}, within, within if call_within is None else call_within, what)
+            return future.result(0) if future.done() else stuck.result(0)
+        except concurrent.futures.CancelledError:
+            raise CallTimeoutError(what, within, "was cancelled from within, by the target's own code") from None
+        except CallTimeoutError:
+            if not future.done():
+                future.cancel()
+                if not self._responds(loop):
+                    self._abandon()
+            raise
         except BaseException:
             future.cancel()
             raise
 
     def close(self) -> None:
         """Cancel what still runs, stop the loop and end the thread; what does not obey is left to the daemon thread."""
-        loop, thread = self._loop, self._thread
-        self._loop = self._thread = None
-        if loop is None or thread is None:
-            return
-        if self._responds(loop):
-            asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result(2 * _GRACE_SECONDS)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(_GRACE_SECONDS)
-        if not thread.is_alive():
-            loop.close()
+        thread = self._thread
+        self._wind_up()
+        if thread is not None:
+            thread.join(3 * GRACE_SECONDS)
+
+    def _wait(self, futures: set[concurrent.futures.Future[T]], within: float, call_within: float, what: str) -> None:
+        deadline = time.monotonic() + within
+        beat: threading.Event | None = None
+        blocked_since = 0.0
+        while (left := deadline - time.monotonic()) > 0:
+            if concurrent.futures.wait(
+                futures, min(left, _LOOK_SECONDS), return_when=concurrent.futures.FIRST_COMPLETED
+            ).done:
+                return
+            place = where_target_code_runs(self._thread, bounded.__code__)
+            if beat is None or beat.is_set() or place is None:
+                beat, blocked_since = threading.Event(), time.monotonic()
+                self._running_loop().call_soon_threadsafe(beat.set)
+            elif time.monotonic() - blocked_since > call_within + GRACE_SECONDS:
+                raise CallTimeoutError(
+                    place.function, call_within, f"blocked the event loop for more than {call_within:g} s ({place})"
+                )
+        raise CallTimeoutError(what, within)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
+            self._end = threading.Event()
             # Errors of a target's stray tasks belong to no test; what matters is seen by the calls themselves.
             self._loop.set_exception_handler(lambda _loop, _context: None)
             self._thread = threading.Thread(
-                target=self._loop.run_forever, name="flowcraft-conformance-loop", daemon=True
+                target=_serve, args=(self._loop, self._end), name="flowcraft-conformance-loop", daemon=True
             )
             self._thread.start()
         return self._loop
@@ -76,34 +110,78 @@ class LoopThread:
     def _responds(loop: asyncio.AbstractEventLoop) -> bool:
         answered = threading.Event()
         loop.call_soon_threadsafe(answered.set)
-        return answered.wait(_GRACE_SECONDS)
+        return answered.wait(GRACE_SECONDS)
 
     def _abandon(self) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        self.abandoned += 1
+        thread = self._thread
+        self._wind_up()
+        if thread is not None:
+            interrupt(thread)
+
+    def _wind_up(self) -> None:
+        """Ask the loop to cancel all and end, as soon as it turns."""
+        loop, end = self._loop, self._end
         self._loop = self._thread = None
+        if loop is not None:
+            asyncio.run_coroutine_threadsafe(_cancel_all(end), loop)
 
 
-async def _cancel_all() -> None:
+async def _watched(coroutine: Coroutine[Any, Any, T], stuck: concurrent.futures.Future[T]) -> T:
+    def give_up(error: CallTimeoutError) -> None:
+        with contextlib.suppress(concurrent.futures.InvalidStateError):
+            stuck.set_exception(error)
+
+    _give_up.set(give_up)
+    return await coroutine
+
+
+def _serve(loop: asyncio.AbstractEventLoop, end: threading.Event) -> None:
+    asyncio.set_event_loop(loop)
+    while not end.is_set() and not loop.is_closed():
+        # A stray task that raises SystemExit, or calls loop.stop(), ends this turn and nothing else.
+        with contextlib.suppress(BaseException):
+            loop.run_forever()
+    loop.close()
+
+
+async def _cancel_all(end: threading.Event) -> None:
+    """End the loop once every task has ended; one that does not obey keeps it, as it would complain when destroyed."""
     tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in tasks:
         task.cancel()
+    pending: set[asyncio.Task[Any]] = set()
     if tasks:
-        await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
+        _, pending = await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+    if not pending:
+        end.set()
+        asyncio.get_running_loop().stop()
 
 
 async def bounded(make: Callable[[], Awaitable[T]], *, within: float, what: str) -> T:
     """Await ``make()`` for at most so many seconds, in the caller's own task, so that no step of the loop is added.
 
-    What swallows cancellation is not bounded here but by :meth:`LoopThread.run`.
+    A call that swallows its cancellation is given up by :meth:`LoopThread.run`, with everything that waits for it.
 
     Raises:
         CallTimeoutError: time is up; the call was cancelled.
     """
+    give_up = _give_up.get()
+    watchdog = give_up and asyncio.get_running_loop().call_later(
+        within + GRACE_SECONDS,
+        give_up,
+        CallTimeoutError(what, within, f"did not return within {within:g} s, and did not end when it was cancelled"),
+    )
     try:
         async with asyncio.timeout(within) as limit:
-            return await make()
+            outcome = await make()
     except TimeoutError:
         if limit.expired():
             raise CallTimeoutError(what, within) from None
         raise
+    finally:
+        if watchdog:
+            watchdog.cancel()
+    if limit.expired():  # it swallowed the cancellation, and came back too late
+        raise CallTimeoutError(what, within)
+    return outcome

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 import uuid
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from flowcraft_conformance.checking.clock import VirtualClock
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.payloads import DeleteOp
 from flowcraft_conformance.harness.bench import BenchSettings, open_client
-from flowcraft_conformance.harness.errors import CallTimeoutError, TargetError
+from flowcraft_conformance.harness.calls import outcome_of
+from flowcraft_conformance.harness.errors import CallTimeoutError, TargetError, describe_error
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.profile import Profile
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec
@@ -48,65 +49,86 @@ def _shares_state(target: LoadedTarget, settings: BenchSettings) -> bool:
     within = 2 * target.capabilities.call_timeout_seconds
     probe = _share_store if target.spec.kind is Target.STORE else _share_context
     try:
-        return settings.loop.run(probe(target, settings), within=within, what="building it")
-    except CallTimeoutError:
+        return settings.loop.run(probe(target, settings), within=within, what="building and trying it")
+    except CallTimeoutError as error:
         raise TargetError(
-            f"{target.spec.option}: it could not be built and tried within {within:g} s",
+            f"{target.spec.option}: {error}",
             "Is its backend reachable? A target whose calls take longer declares capabilities['call_timeout_seconds'].",
         ) from None
 
 
 async def _share_store(target: LoadedTarget, settings: BenchSettings) -> bool:
     key, token = f"flowcraft:probe:{uuid.uuid4().hex}", uuid.uuid4().hex
-    async with AsyncExitStack() as stack:
-        first, second = [await _open(stack, target, settings) for _ in range(2)]
-        try:
-            await first.set_if_not_exist(key, token, 60)
-            if await first.get(key) != token:
-                return True  # something else is wrong with it: the checks will say what
-            return bool(await second.get(key) == token)
-        except Exception:
-            return True
-        finally:
-            await _quietly(lambda: first.delete(key))
+    async with _two_clients(target, settings) as (first, second):
+        await outcome_of("set_if_not_exist", lambda: first.set_if_not_exist(key, token, 60))
+        shared = await _sees(lambda: first.get(key), lambda: second.get(key), token)
+        await outcome_of("delete", lambda: first.delete(key))
+    return shared
 
 
 async def _share_context(target: LoadedTarget, settings: BenchSettings) -> bool:
     run, token = f"flowcraft-probe-{uuid.uuid4().hex}", uuid.uuid4().hex
-    async with AsyncExitStack() as stack:
-        first, second = [await _open(stack, target, settings, run) for _ in range(2)]
-        try:
-            await first.set("probe", token)
-            if await first.get("probe") != token:
-                return True
-            return bool(await second.get("probe") == token)
-        except Exception:
-            return True
-        finally:
-            await _quietly(lambda: first.patch([DeleteOp("probe")]))
+    async with _two_clients(target, settings, run) as (first, second):
+        await outcome_of("set", lambda: first.set("probe", token))
+        shared = await _sees(lambda: first.get("probe"), lambda: second.get("probe"), token)
+        await outcome_of("patch", lambda: first.patch([DeleteOp("probe")]))
+    return shared
+
+
+async def _sees(first: Callable[[], Any], second: Callable[[], Any], token: str) -> bool:
+    """Whether the second client sees what the first one wrote; True where the first does not see it either."""
+    seen, error = await outcome_of("get", first)
+    if error is not None or not _is(seen, token):
+        return True  # something else is wrong with it: the checks will say what
+    seen, error = await outcome_of("get", second)
+    return error is not None or _is(seen, token)
+
+
+def _is(seen: object, token: str) -> bool:
+    return isinstance(seen, str) and seen == token
+
+
+@asynccontextmanager
+async def _two_clients(target: LoadedTarget, settings: BenchSettings, *arguments: Any) -> AsyncIterator[list[Any]]:
+    stack = AsyncExitStack()
+    yield [await _open(stack, target, settings, *arguments) for _ in range(2)]
+    _, error = await outcome_of("closing", stack.aclose)
+    if error is not None:
+        raise TargetError(
+            f"{target.spec.option}: closing it raised {describe_error(error)}",
+            "The kit leaves the async context manager when it has done with a client; that must not raise.",
+        ) from error
 
 
 async def _open(stack: AsyncExitStack, target: LoadedTarget, settings: BenchSettings, *arguments: Any) -> Any:
     keywords = {} if settings.clock is None else {"clock": settings.clock}
-    try:
-        client = await open_client(stack, target.factory, *arguments, **keywords)
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:
+    client, error = await outcome_of("building", lambda: open_client(stack, target.factory, *arguments, **keywords))
+    if error is not None:
         raise TargetError(
-            f"{target.spec.option}: building it raised {type(error).__name__}: {error}", _build_hint(target.spec, error)
+            f"{target.spec.option}: building it raised {describe_error(error)}", _build_hint(target.spec, error)
         ) from error
-    missing = [name for name in _METHODS[target.spec.kind] if not callable(getattr(client, name, None))]
+    missing = [name for name in _METHODS[target.spec.kind] if not _has_method(client, name, target.spec)]
     if missing:
         raise TargetError(
             f"{target.spec.option}: it gave {_named(client)}, which has no {', '.join(missing)}",
-            f"It must give an {_PROTOCOLS[target.spec.kind]}, an awaitable of one, or an async context manager of one.",
+            f"It must give an {_PROTOCOLS[target.spec.kind]}, an awaitable of one, or an async context manager of one."
+            + (" Decorate it with contextlib.asynccontextmanager." if inspect.isasyncgen(client) else ""),
         )
     return client
 
 
+def _has_method(client: object, name: str, spec: TargetSpec) -> bool:
+    try:
+        return callable(getattr(client, name, None))
+    except BaseException as error:
+        raise TargetError(
+            f"{spec.option}: looking up {name} on {_named(client)} raised {describe_error(error)}",
+            f"Every method of an {_PROTOCOLS[spec.kind]} must be an ordinary attribute.",
+        ) from error
+
+
 def _build_hint(spec: TargetSpec, error: BaseException) -> str:
-    if isinstance(error, TypeError) and "argument" in str(error):
+    if isinstance(error, TypeError) and "argument" in describe_error(error):
         wanted = "no argument" if spec.kind is Target.STORE else "one argument, the run id"
         return f"The kit calls it with {wanted}; wrap it in a function that supplies the rest."
     return "The kit must be able to build it in this environment: is its backend running, are its settings there?"
@@ -115,10 +137,3 @@ def _build_hint(spec: TargetSpec, error: BaseException) -> str:
 def _named(value: object) -> str:
     name = type(value).__name__
     return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
-
-
-async def _quietly(call: Callable[[], Any]) -> None:
-    try:
-        await call()
-    except Exception:
-        return

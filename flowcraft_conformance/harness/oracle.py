@@ -110,6 +110,12 @@ async def possible_outcomes(
     return PossibleOutcomes(tuple(found.values()), complete=False)
 
 
+async def only_outcome(blueprint: WorkflowBlueprint, registry: Callable[[], Registry]) -> PossibleOutcomes:
+    """The outcome of a blueprint that has just one, whatever the order: tried in one order."""
+    outcome = await _one_order(blueprint, registry(), {}, {}, _Chooser([]), overlapping=False)
+    return PossibleOutcomes((outcome,), complete=True)
+
+
 class _Chooser:
     """Draws among so many ways: along a given path, then the first way, or at random."""
 
@@ -146,9 +152,8 @@ async def _one_order(
     overlapping: bool,
 ) -> Outcome:
     clock = VirtualClock()
-    run = FlowRun(
-        blueprint, RuntimeOptions(registry=registry, clock=clock, dependencies={CLOCK: clock}), initial, answers
-    )
+    options = RuntimeOptions(registry=registry, clock=clock, dependencies={CLOCK: clock})
+    run = FlowRun(blueprint, options, initial, answers)
     executed: dict[str, asyncio.Future[Executed]] = {}
     while True:
         startable = run.startable

@@ -24,6 +24,10 @@ class Profile:
     """Time to make a failing example small."""
     check_seconds: float
     """Time for one check in all, its shrinking included."""
+    plans: int
+    """Plans for one workflow of one check."""
+    flow_seconds: float
+    """Time for the plans of one check."""
 
 
 PROFILES = {
@@ -38,6 +42,8 @@ PROFILES = {
             search_seconds=3,
             shrink_seconds=3,
             check_seconds=60,
+            plans=40,
+            flow_seconds=0.3,
         ),
         Profile(
             "standard",
@@ -48,6 +54,8 @@ PROFILES = {
             search_seconds=10,
             shrink_seconds=10,
             check_seconds=120,
+            plans=400,
+            flow_seconds=1.2,
         ),
         Profile(
             "thorough",
@@ -58,6 +66,8 @@ PROFILES = {
             search_seconds=120,
             shrink_seconds=60,
             check_seconds=600,
+            plans=20_000,
+            flow_seconds=60,
         ),
     )
 }

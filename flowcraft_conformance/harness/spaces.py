@@ -30,9 +30,10 @@ class StoreSpace(Space):
     async def clean(self) -> None:
         """Delete every key that was touched."""
         touched = {record.arguments[0] for record in self.recorder.records if record.name in _STORE_CALLS_ON_KEYS}
-        if self._clients and not self.recorder.health.hung_call:
+        health = self.recorder.health
+        if self._clients and health.cleans and not health.hung_call:
             store = next(iter(self._clients.values()))
-            await clean_quietly([partial(store.delete, key) for key in touched])
+            health.cleans = await clean_quietly([partial(store.delete, key) for key in touched])
 
 
 class ContextSpace(Space):
@@ -58,20 +59,20 @@ class ContextSpace(Space):
 
     async def clean(self) -> None:
         """Delete every key of every run that was touched."""
-        for run in self._runs if not self.recorder.health.hung_call else ():
+        health = self.recorder.health
+        for run in self._runs:
             context = next((client for identity, client in self._clients.items() if identity[0] == run), None)
-            if context is not None:
-                await clean_quietly([partial(context.delete, key) for key in await _keys(context)])
+            if context is not None and health.cleans and not health.hung_call:
+                health.cleans = await _empty(context)
 
 
-async def _keys(context: Any) -> list[str]:
+async def _empty(context: Any) -> bool:
     found: list[str] = []
 
     async def look() -> None:
         found.extend(await context.to_dict())
 
-    await clean_quietly([look])
-    return found
+    return await clean_quietly([look]) and await clean_quietly([partial(context.delete, key) for key in found])
 
 
 class StoreBench(Bench[StoreSpace]):

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import inspect
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ from typing import Any
 
 from flowcraft_conformance.contract.capabilities import Capabilities, CapabilityError
 from flowcraft_conformance.contract.clauses.model import Target
-from flowcraft_conformance.harness.errors import TargetError
+from flowcraft_conformance.harness.errors import TargetError, describe_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,18 @@ def load_target(spec: TargetSpec) -> LoadedTarget:
             f"{spec.option}: {attribute} is {type(factory).__name__}, which cannot be called",
             _CALLABLE_HINTS[spec.kind],
         )
+    return LoadedTarget.of(spec, factory, _capabilities(factory, spec))
+
+
+def _capabilities(factory: Any, spec: TargetSpec) -> Capabilities:
     try:
-        capabilities = Capabilities.of(getattr(factory, "capabilities", None))
-    except (CapabilityError, TypeError) as error:
+        return Capabilities.of(getattr(factory, "capabilities", None))
+    except BaseException as error:
+        said = str(error) if isinstance(error, CapabilityError) else describe_error(error)
         raise TargetError(
-            f"{spec.option}: its capabilities cannot be used: {error}",
+            f"{spec.option}: its capabilities cannot be used: {said}",
             "See the capabilities in the contract; a declared limit must be one that the contract allows.",
         ) from error
-    return LoadedTarget.of(spec, factory, capabilities)
 
 
 _CALLABLE_HINTS = {
@@ -104,16 +109,17 @@ def _import(name: str, spec: TargetSpec) -> ModuleType:
         ) from error
     except BaseException as error:
         raise TargetError(
-            f"{spec.option}: importing {name!r} failed: {type(error).__name__}: {error}{_where(error)}",
+            f"{spec.option}: importing {name!r} failed: {describe_error(error)}{_where(error)}",
             f'Try it alone: python -c "import {name}"',
         ) from error
 
 
 def _where(error: BaseException) -> str:
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    return "" if frame is None else f" ({frame.tb_frame.f_code.co_filename}, line {frame.tb_lineno})"
+    """The line that raised; a syntax error names its own."""
+    if isinstance(error, SyntaxError):
+        return f" in {error.filename}" if error.filename else ""
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen ")]
+    return f" ({lines[-1].filename}, line {lines[-1].lineno})" if lines else ""
 
 
 def _attribute(module: ModuleType, path: str, spec: TargetSpec) -> Any:
@@ -132,7 +138,7 @@ def _takes_clock(factory: Any) -> bool:
     """Whether the callable has an optional keyword ``clock``: it is then given a virtual one."""
     try:
         parameter = inspect.signature(factory).parameters.get("clock")
-    except (TypeError, ValueError):
+    except Exception:  # a signature that cannot be read takes no clock
         return False
     return (
         parameter is not None

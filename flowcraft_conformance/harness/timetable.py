@@ -190,7 +190,7 @@ def run_programs(bench: StoreBench, programs: Sequence[tuple[str, Program]]) -> 
         gate = asyncio.Semaphore(_OPEN_CALLS)
         runs = []
         for number, (family, program) in enumerate(programs):
-            recorder = Recorder(bench.call_seconds, bench.settings.health, now=pace.now)
+            recorder = Recorder(capabilities.call_timeout_seconds, bench.settings.health, now=pace.now)
             stores = [StoreClient(target, recorder, client) for client, target in enumerate(targets)]
             run = ProgramRun(f"p{number}", times, pace, space, recorder, stores, gate)
             runs.append((family, run, program))
@@ -211,7 +211,8 @@ async def _run_one(family: str, run: ProgramRun, program: Program) -> ProgramRes
     except TargetRaised as raised:
         problem = run.violated(str(raised))
     except CallTimeoutError as error:
-        problem = run.violated(str(error))
+        first = error is run.recorder.health.first
+        problem = run.violated(str(error)) if first else Inconclusive(f"{error}; other calls had hung before")
     finally:
         run.pace.leave()
     return ProgramResult(family, problem, run.decisive > 0)

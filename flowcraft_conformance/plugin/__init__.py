@@ -12,13 +12,23 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from flowcraft_conformance.contract.protocols import IAsyncContext, ICoordinationStore
+    from flowcraft_conformance.contract.protocols import DistributedAdapter, IAsyncContext, ICoordinationStore
+    from flowcraft_conformance.harness.adapter_bench import AdapterBench
     from flowcraft_conformance.harness.spaces import ContextBench, StoreBench
 
 _TARGETS = {
     "store": "a coordination store: module:name of a callable without arguments",
     "context": "a context: module:name of a callable that takes a run id",
     "adapter": "an adapter: module:name of an AdapterHarness or BaseDistributedAdapter subclass",
+}
+
+
+_DEFAULTS = {
+    "flowcraft_profile": "standard",
+    "flowcraft_report": [],
+    "flowcraft_strict": False,
+    "flowcraft_known_failures": None,
+    "flowcraft_seed": None,
 }
 
 
@@ -59,6 +69,8 @@ def pytest_configure(config: pytest.Config) -> None:
     named = any(config.getoption(f"flowcraft_{kind}") or config.getini(f"flowcraft_{kind}") for kind in _TARGETS)
     if named:
         _session(config).open_targets()
+    elif any(config.getoption(name) != value for name, value in _DEFAULTS.items()):
+        _session(config)  # a wrong option is told now, and not in the middle of the run
     elif not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Listener(config), "flowcraft_conformance_listener")
 
@@ -137,12 +149,17 @@ def _flowcraft_context_target(request: pytest.FixtureRequest) -> Any:
     return _named_target(request, "context")
 
 
+@pytest.fixture(scope="session")
+def _flowcraft_adapter_target(request: pytest.FixtureRequest) -> Any:
+    return _named_target(request, "adapter")
+
+
 def _named_target(request: pytest.FixtureRequest, kind: str) -> Any:
     target = getattr(request, "param", None)
     if target is None:
         pytest.fail(
             f"no {kind} to check: give --flowcraft-{kind}=module:name, or override the fixture "
-            f"flowcraft_{kind}_factory",
+            + ("flowcraft_adapter_harness" if kind == "adapter" else f"flowcraft_{kind}_factory"),
             pytrace=False,
         )
     return target
@@ -160,6 +177,31 @@ def flowcraft_context_factory(_flowcraft_context_target: Any) -> Callable[[str],
     """A callable that takes a run id and gives clients of that run's state. Override it in your own tests."""
     factory: Callable[[str], Any] = _flowcraft_context_target.factory
     return factory
+
+
+@pytest.fixture
+def flowcraft_adapter_harness(_flowcraft_adapter_target: Any) -> Any:
+    """The AdapterHarness subclass, or the adapter class, that is checked. Override it in your own tests."""
+    return _flowcraft_adapter_target.factory
+
+
+@pytest_asyncio.fixture
+async def flowcraft_adapter(flowcraft_adapter_harness: Any) -> AsyncIterator[DistributedAdapter]:
+    """One adapter of a scope of its own, opened and not started, for a user's own async tests."""
+    from uuid import uuid4
+
+    from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
+    from flowcraft_conformance.harness.adapter_bench import harness_class
+
+    harness = harness_class(flowcraft_adapter_harness)(f"fc{uuid4().hex[:10]}")
+    await harness.setup()
+    try:
+        adapter = await harness.create_adapter(AdapterOptions(RuntimeOptions(), await harness.create_store()))
+        await adapter.open()
+        yield adapter
+        await adapter.close()
+    finally:
+        await harness.teardown()
 
 
 @pytest_asyncio.fixture
@@ -205,4 +247,11 @@ def flowcraft_context_bench(
     from flowcraft_conformance.harness.spaces import ContextBench
 
     bench: ContextBench = _session(request.config).bench(ContextBench, request, flowcraft_context_factory)
+    return bench
+
+
+@pytest.fixture
+def flowcraft_adapter_bench(request: pytest.FixtureRequest, flowcraft_adapter_harness: Any) -> AdapterBench:
+    """What the checks of an adapter run on."""
+    bench: AdapterBench = _session(request.config).adapter_bench(request, flowcraft_adapter_harness)
     return bench

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,9 +81,20 @@ def _report(config: pytest.Config, text: str) -> Path:
     if path.is_dir() or not path.parent.is_dir():
         problem = "is a folder" if path.is_dir() else f"cannot be written: there is no folder {path.parent}"
         raise pytest.UsageError(f"--flowcraft-report={text} {problem}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise pytest.UsageError(f"--flowcraft-report={text} cannot be written: no permission")
+    if not hasattr(config, "workerinput"):
+        _try_to_write(path, text)
     return path
+
+
+def _try_to_write(path: Path, text: str) -> None:
+    """Find out before the run, and leave everything as it was."""
+    existed = path.exists()
+    try:
+        path.open("ab").close()
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise pytest.UsageError(f"--flowcraft-report={text} cannot be written: {error.strerror}") from error
 
 
 def _known_failures(text: str | None) -> Mapping[str, KnownFailure]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,11 +13,13 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from flowcraft_conformance.contract.capabilities import Capabilities, CapabilityError
 from flowcraft_conformance.contract.clauses.model import Target
+from flowcraft_conformance.harness.adapter_bench import AdapterBench, AdapterTarget, harness_class
 from flowcraft_conformance.harness.bench import Bench, BenchSettings
 from flowcraft_conformance.harness.errors import TargetError
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec, load_target
+from flowcraft_conformance.plugin.leftovers import Leftovers
 from flowcraft_conformance.plugin.options import read_options
 from flowcraft_conformance.plugin.reporting import Reporting
 from flowcraft_conformance.report.findings import TargetName
@@ -33,6 +35,10 @@ class OpenTarget:
 
     loaded: LoadedTarget
     settings: BenchSettings | None = None
+    adapter: AdapterTarget | None = None
+    """Where this is an adapter, or the store or the contexts of one."""
+    parts: dict[str, OpenTarget] = field(default_factory=dict)
+    """Of an adapter its store and its contexts, as targets of their suites."""
 
     @property
     def factory(self) -> Any:
@@ -46,10 +52,12 @@ class KitSession:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.options = read_options(config)
+        self._leftovers = Leftovers()
         self.loop = LoopThread()
         self.targets: list[OpenTarget] = []
         self._suite_files = {file_of(suite) for suite in PACKAGED}
-        self._class_settings: dict[str, BenchSettings] = {}
+        self._class_settings: dict[str, BenchSettings | str] = {}
+        self._class_adapters: dict[str, AdapterTarget] = {}
         self._scratch = self._hypothesis_scratch() if self.options.from_command_line else None
         self.reporting = Reporting(config, self.options)
         config.pluginmanager.register(self.reporting, "flowcraft_conformance_reporting")
@@ -69,6 +77,9 @@ class KitSession:
             self.targets = [OpenTarget(load_target(spec)) for spec in self.options.specs]
             if not self.config.option.collectonly:
                 self._try_targets()
+            else:
+                for target in self.targets:
+                    _name_parts(target)
         except TargetError as error:
             self.loop.close()
             raise pytest.UsageError(str(error)) from error
@@ -83,6 +94,9 @@ class KitSession:
         known: dict[str, bool] = getattr(self.config, "workerinput", {}).get("flowcraft_shared", {})
         for target in self.targets:
             spec = target.loaded.spec
+            if spec.kind is Target.ADAPTER:
+                self._open_adapter(target)
+                continue
             target.settings = settings_for(
                 target.loaded,
                 loop=self.loop,
@@ -94,6 +108,24 @@ class KitSession:
             {target.loaded.spec.option: target.settings.shared for target in self.targets if target.settings}
         )
         self.reporting.describe([_header_line(target) for target in self.targets])
+
+    def _open_adapter(self, target: OpenTarget) -> None:
+        """Set an adapter's harness up; its store and its contexts are judged by their own suites."""
+        spec = target.loaded.spec
+        stores = [other.factory for other in self.targets if other.loaded.spec.kind is Target.STORE]
+        try:
+            harness = harness_class(target.factory, stores[0] if stores else None)
+            declared = Capabilities.of(harness.capabilities)
+        except (TypeError, CapabilityError) as error:
+            raise TargetError(
+                f"{spec.option}: {error}", "Name an AdapterHarness subclass, or a BaseDistributedAdapter subclass."
+            ) from error
+        target.settings = BenchSettings(
+            loop=self.loop, capabilities=declared, profile=self.options.profile, seed=self.options.seed
+        )
+        target.adapter = AdapterTarget(harness, target.settings)
+        target.adapter.open(spec.option)
+        _name_parts(target)
 
     def _add_files(self, files: list[str]) -> None:
         chosen_by_user = self.config.args_source == pytest.Config.ArgsSource.ARGS
@@ -128,6 +160,7 @@ class KitSession:
     def parametrize_targets(self, metafunc: pytest.Metafunc, fixture: str, kind: str) -> None:
         """Repeat the test for every target that has the part it needs."""
         targets = [target for target in self.targets if target.loaded.spec.kind.value == kind]
+        targets += [target.parts[kind] for target in self.targets if kind in target.parts]
         if targets:
             ids = [target.loaded.spec.text for target in targets]
             metafunc.parametrize(fixture, targets, ids=ids, indirect=True, scope="session")
@@ -142,6 +175,32 @@ class KitSession:
         clause_id = params.params["flowcraft_clause"] if params and "flowcraft_clause" in params.params else ""
         return kind(factory, settings, f"{clause_id} {request.node.originalname}".strip())
 
+    def adapter_bench(self, request: pytest.FixtureRequest, harness: Any) -> AdapterBench:
+        """The bench of one test of an adapter."""
+        params = getattr(request.node, "callspec", None)
+        named = [value for value in (params.params.values() if params else ()) if isinstance(value, OpenTarget)]
+        fitting = [target.adapter for target in named if target.factory is harness and target.adapter is not None]
+        adapter = fitting[0] if fitting else self._adapter_of_class(request, harness)
+        clause_id = params.params["flowcraft_clause"] if params and "flowcraft_clause" in params.params else ""
+        return AdapterBench(adapter, f"{clause_id} {request.node.originalname}".strip())
+
+    def _adapter_of_class(self, request: pytest.FixtureRequest, harness: Any) -> AdapterTarget:
+        key = request.node.parent.nodeid
+        if key not in self._class_adapters:
+            try:
+                made = harness_class(harness)
+                settings = BenchSettings(
+                    loop=self.loop,
+                    capabilities=Capabilities.of(made.capabilities),
+                    profile=self.options.profile,
+                    seed=self.options.seed,
+                )
+                self._class_adapters[key] = AdapterTarget(made, settings)
+                self._class_adapters[key].open(key)
+            except (TypeError, TargetError, CapabilityError) as error:
+                pytest.fail(f"the harness of {key} cannot be used\n{error}", pytrace=False)
+        return self._class_adapters[key]
+
     def _settings_of_class(self, request: pytest.FixtureRequest, factory: Any) -> BenchSettings:
         key = request.node.parent.nodeid
         if key not in self._class_settings:
@@ -153,9 +212,12 @@ class KitSession:
                 self._class_settings[key] = settings_for(
                     loaded, loop=self.loop, profile=self.options.profile, seed=self.options.seed
                 )
-            except (TargetError, CapabilityError) as error:
-                pytest.fail(f"the factory of {key} cannot be used\n{error}", pytrace=False)
-        return self._class_settings[key]
+            except (TargetError, CapabilityError) as error:  # remembered: trying again may take a minute each time
+                self._class_settings[key] = f"the factory of {key} cannot be used\n{error}"
+        settings = self._class_settings[key]
+        if isinstance(settings, str):
+            pytest.fail(settings, pytrace=False)
+        return settings
 
     @staticmethod
     def _hypothesis_scratch() -> tempfile.TemporaryDirectory[str] | None:
@@ -168,10 +230,30 @@ class KitSession:
 
     def close(self) -> None:
         """Stop the loop and remove what was kept for this run."""
+        adapters = [target.adapter for target in self.targets if target.adapter is not None]
+        for adapter in [*adapters, *self._class_adapters.values()]:
+            adapter.close()
         self.loop.close()
+        session = self.config.pluginmanager.get_plugin("session")
+        self._leftovers.see_to_the_end(int(getattr(session, "exitstatus", 1)))
         if self._scratch is not None:
             set_hypothesis_home_dir(None)
             self._scratch.cleanup()
+
+
+def _name_parts(target: OpenTarget) -> None:
+    """What the suites of stores and contexts are to repeat their tests for."""
+    if target.loaded.spec.kind is not Target.ADAPTER:
+        return
+    adapter = target.adapter
+    factories = {"store": adapter.create_store, "context": adapter.create_context} if adapter else {}
+    for part in ("store", "context"):
+        loaded = replace(target.loaded, factory=factories.get(part, _not_open))
+        target.parts[part] = OpenTarget(loaded, target.settings)
+
+
+def _not_open(*_: object) -> None:
+    raise RuntimeError("nothing is opened while tests are only collected")
 
 
 def _header_line(target: OpenTarget) -> str:

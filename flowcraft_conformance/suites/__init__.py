@@ -9,10 +9,16 @@ if TYPE_CHECKING:
     from flowcraft_conformance.suites.context import ContextSuite as ContextSuite
     from flowcraft_conformance.suites.coordination import CoordinationStoreSuite as CoordinationStoreSuite
     from flowcraft_conformance.suites.patch import PatchSuite as PatchSuite
+    from flowcraft_conformance.suites.workflows import WorkflowSuite as WorkflowSuite
 
-_HOME = {"CoordinationStoreSuite": "coordination", "ContextSuite": "context", "PatchSuite": "patch"}
+_HOME = {
+    "CoordinationStoreSuite": "coordination",
+    "ContextSuite": "context",
+    "PatchSuite": "patch",
+    "WorkflowSuite": "workflows",
+}
 
-__all__ = ["ContextSuite", "CoordinationStoreSuite", "PatchSuite"]
+__all__ = ["ContextSuite", "CoordinationStoreSuite", "PatchSuite", "WorkflowSuite"]
 
 
 def __getattr__(name: str) -> Any:

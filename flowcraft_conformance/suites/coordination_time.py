@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
+from flowcraft_conformance.harness.calls import TargetRaised
 from flowcraft_conformance.harness.spaces import StoreBench
 from flowcraft_conformance.harness.timetable import Program, ProgramResult, ProgramRun, run_programs
 from flowcraft_conformance.suites.suite import checks
@@ -182,7 +183,7 @@ def _nothing_stays_for_ever(ttl: object, how: str) -> Program:
                 await store.set_if_not_exist(key, "v", ttl)
             else:
                 await store.extend_ttl(key, ttl)
-        except Exception:  # refusing is right; only what is left behind counts
+        except TargetRaised:  # refusing is right; only what is left behind counts
             run.decisive += 0
         await run.at(run.times.gone(run.times.slack, 2))
         left = await run.stores[1].get(key)
@@ -227,6 +228,8 @@ def _judge(bench: StoreBench, clause_id: str) -> None:
     violations = [problem for problem in problems if isinstance(problem, ClauseViolation)]
     if violations:
         raise min(violations, key=lambda violation: len(violation.observed))
+    if problems:
+        raise problems[0]
     if not any(result.decisive for result in results):
         raise Inconclusive("every look at a deadline came too late or too early to tell; is the machine overloaded?")
 

@@ -11,8 +11,9 @@ from flowcraft_conformance.suites.context import ContextSuite
 from flowcraft_conformance.suites.coordination import CoordinationStoreSuite
 from flowcraft_conformance.suites.patch import PatchSuite
 from flowcraft_conformance.suites.suite import Suite, checks_of
+from flowcraft_conformance.suites.workflows import WorkflowSuite
 
-PACKAGED: tuple[type[Suite], ...] = (CoordinationStoreSuite, ContextSuite, PatchSuite)
+PACKAGED: tuple[type[Suite], ...] = (CoordinationStoreSuite, ContextSuite, PatchSuite, WorkflowSuite)
 
 
 def suites_for(kind: Target) -> tuple[type[Suite], ...]:

@@ -1,6 +1,7 @@
-"""Store and contexts on Redis or Valkey, as the BullMQ adapter of the documentation page lays them out.
+"""The adapter on Redis or Valkey with BullMQ, as the documentation page has it, with its store and contexts.
 
-``store`` and ``context`` are targets of the kit: ``--flowcraft-store=reference_adapters.redis_bullmq:store`` and
+Targets of the kit: ``--flowcraft-adapter=reference_adapters.redis_bullmq:RedisBullMQHarness``,
+``--flowcraft-store=reference_adapters.redis_bullmq:store`` and
 ``--flowcraft-context=reference_adapters.redis_bullmq:context``. They talk to the server of FLOWCRAFT_REDIS_URL, else to
 an embedded or installed one that is started for the run.
 """
@@ -11,11 +12,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from flowcraft_conformance import Capabilities, redis_service
+from reference_adapters.redis_bullmq.adapter import RedisBullMQAdapter, RedisBullMQHarness
 from reference_adapters.redis_bullmq.calls import CALL_SECONDS, connect
 from reference_adapters.redis_bullmq.coordination import RedisCoordinationStore
+from reference_adapters.redis_bullmq.queue import QueueSettings
 from reference_adapters.redis_bullmq.state import RedisContext
 
-__all__ = ["CALL_SECONDS", "RedisContext", "RedisCoordinationStore", "connect", "context", "store"]
+__all__ = [
+    "CALL_SECONDS",
+    "QueueSettings",
+    "RedisBullMQAdapter",
+    "RedisBullMQHarness",
+    "RedisContext",
+    "RedisCoordinationStore",
+    "connect",
+    "context",
+    "store",
+]
 
 _CAPABILITIES = Capabilities(
     processes=True,

@@ -29,30 +29,34 @@ class RedisCoordinationStore:
     """An ``ICoordinationStore`` on one Redis. The server judges deadlines, to the millisecond.
 
     Every operation raises redis.RedisError or TimeoutError when Redis fails, within CALL_SECONDS. Which operation
-    was carried out is then unknown; nothing is repeated.
+    was carried out is then unknown; nothing is repeated. ``prefix`` stands before every key.
     """
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, *, prefix: str = "") -> None:
         self._redis = RedisCalls(client)
+        self._prefix = prefix
 
     async def increment(self, key: str, ttl_seconds: int) -> int:
         """Count up and re-arm in one step; raises redis.ResponseError where the key holds no number."""
-        return int(await self._redis.run(_INCREMENT, encoded(key), require_ttl(ttl_seconds)))
+        return int(await self._redis.run(_INCREMENT, self._name(key), require_ttl(ttl_seconds)))
 
     async def set_if_not_exist(self, key: str, value: str, ttl_seconds: int) -> bool:
         """SET NX EX."""
         ttl = require_ttl(ttl_seconds)
-        return await self._redis("SET", encoded(key), encoded(value), "NX", "EX", ttl) is not None
+        return await self._redis("SET", self._name(key), encoded(value), "NX", "EX", ttl) is not None
 
     async def extend_ttl(self, key: str, ttl_seconds: int) -> bool:
         """EXPIRE; a TTL below 1, with which it would delete, never gets there."""
-        return bool(await self._redis("EXPIRE", encoded(key), require_ttl(ttl_seconds)))
+        return bool(await self._redis("EXPIRE", self._name(key), require_ttl(ttl_seconds)))
 
     async def delete(self, key: str) -> None:
         """DEL."""
-        await self._redis("DEL", encoded(key))
+        await self._redis("DEL", self._name(key))
 
     async def get(self, key: str) -> str | None:
         """GET."""
-        value: bytes | None = await self._redis("GET", encoded(key))
+        value: bytes | None = await self._redis("GET", self._name(key))
         return None if value is None else value.decode("utf-8")
+
+    def _name(self, key: str) -> bytes:
+        return encoded(self._prefix) + encoded(key)

@@ -1,4 +1,4 @@
-"""The state of a run on Redis: one hash, ``workflow:state:{run}``, one field a key, JSON values."""
+"""The state of a run on Redis: one hash, ``workflow:state:{run}`` behind a prefix, one field a key, JSON values."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class RedisContext:
     JSON and text with lone surrogates raise TypeError or ValueError before anything is sent (CTX-SET-04).
     """
 
-    def __init__(self, client: Redis, run_id: str) -> None:
+    def __init__(self, client: Redis, run_id: str, *, prefix: str = "") -> None:
         self._redis = RedisCalls(client)
-        self._name = encoded(f"workflow:state:{run_id}")
+        self._name = encoded(f"{prefix}workflow:state:{run_id}")
 
     async def get(self, key: str) -> Any:
         """HGET."""

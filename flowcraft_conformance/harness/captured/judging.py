@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ class Trace:
 
     scenario: Scenario
     plan: Plan
+    run_id: str
     calls: Sequence[CallSeen]
     deliveries: Sequence[Delivery]
     executions: Sequence[Execution]
@@ -31,9 +32,14 @@ class Trace:
     choices: Sequence[int]
     state: Mapping[str, Any]
     stacks: Sequence[Sequence[tuple[str, int]]] = ()
+    versions: Mapping[int, object] = field(default_factory=dict)
     hangs: Sequence[CallSeen | None] = ()
     disturbed: int = 0
     error: BaseException | None = None
+
+    def knows(self, worker: int, version: str) -> bool:
+        """Whether the worker has this version of the blueprint."""
+        return self.versions.get(worker) == version
 
     def count(self, *kinds: Kind) -> int:
         """How many events of these kinds happened."""
@@ -54,13 +60,14 @@ class Problem:
         return f"{self.got}; expected {self.expected}"
 
 
-def judge(trace: Trace, allowed: PossibleOutcomes) -> Problem | None:
-    """The first rule that the run broke, or None."""
+def judge(trace: Trace, allowed: PossibleOutcomes, also: Callable[[Trace], str | None] | None = None) -> Problem | None:
+    """The first rule that the run broke, or None. ``also``: one rule more, which says what was broken."""
     for rule in (_ends, _says_one_thing, _says_it_once, _as_in_one_process, _runs_once):
         said = rule(trace, allowed)
         if said is not None:
             return Problem(rule.__name__.lstrip("_"), *said, trace)
-    return None
+    more = also(trace) if also is not None else None
+    return None if more is None else Problem("also", more, "that it does not", trace)
 
 
 Said = tuple[str, str] | None

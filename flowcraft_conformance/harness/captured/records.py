@@ -39,11 +39,14 @@ class CallSeen:
 
 @dataclass(slots=True)
 class Execution:
-    """One execution of a node: by which delivery, and with what input."""
+    """One execution of a node: by which delivery, with what input, and when on the
+    world's time, and which outputs were stored (where watched)."""
 
     node: str
     delivery: int
     input: Any
+    at: float
+    stored: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.contract.options import CoordinationTtls
+from flowcraft_conformance.contract.payloads import JobPayload
 from flowcraft_conformance.contract.protocols import DistributedAdapter, NodeFunction
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 Step = Callable[["World", DistributedAdapter], Coroutine[Any, Any, Any]]
 """What a client does to a run."""
+
+BeforeDelivery = Callable[["World", DistributedAdapter, JobPayload], Coroutine[Any, Any, bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,14 @@ class Scenario:
     initial_context: Mapping[str, Any] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
     blueprints: tuple[WorkflowBlueprint, ...] = ()
+    first: Step | None = None
+    """The first step, where it is not an ordinary start."""
+    before_delivery: BeforeDelivery | None = None
+    """Asked with a client before each delivery; False: the job is not delivered."""
+    worker_blueprints: tuple[tuple[WorkflowBlueprint, ...], ...] = ()
+    """What the workers know, by turns; empty: the same as the client."""
+    watch_outputs: bool = False
+    """Whether each execution is to be noted with the outputs that were stored when it began."""
     ttls: CoordinationTtls = field(default_factory=CoordinationTtls)
 
 

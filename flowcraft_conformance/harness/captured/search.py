@@ -10,6 +10,7 @@ from itertools import zip_longest
 
 from flowcraft_conformance.contract.keys import BLUEPRINT_ID
 from flowcraft_conformance.contract.payloads import DeleteOp
+from flowcraft_conformance.contract.protocols import ICoordinationStore
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.captured.judging import Problem, Trace, judge
 from flowcraft_conformance.harness.captured.orders import DeliveryOrders
@@ -48,24 +49,32 @@ class Captured:
         self.harness = harness
         self._prefix = prefix
         self._count = 0
+        self._store: ICoordinationStore | None = None
+
+    async def world(self, scenario: Scenario, plan: Plan | None = None) -> World:
+        """A world with a fresh run id."""
+        self._count += 1
+        if self._store is None:
+            self._store = await self.harness.create_store()
+        return World(self.harness, self._store, scenario, plan or Plan(), f"{self._prefix}-{self._count}")
 
     async def run_plan(self, scenario: Scenario, plan: Plan) -> Trace:
         """Run one plan on a fresh run id, and remove the run afterwards."""
-        self._count += 1
-        world = World(self.harness, scenario, plan, f"{self._prefix}-{self._count}")
+        world = await self.world(scenario, plan)
         error: BaseException | None = None
         try:
             await world.run()
         except Exception as raised:
             error = raised
-        state = await self._state_and_clean(world)
+        state = await self.clean(world)
         return Trace(
-            scenario, plan, world.calls, world.deliveries, world.executions, world.results, world.enqueued,
-            world.happened, world.events, world.choices, state, world.crashed_stacks, world.hangs, world.disturbed,
-            error,
+            scenario, plan, world.run_id, world.calls, world.deliveries, world.executions, world.results,
+            world.enqueued, world.happened, world.events, world.choices, state, world.crashed_stacks, world.versions,
+            world.hangs, world.disturbed, error,
         )  # fmt: skip
 
-    async def _state_and_clean(self, world: World) -> dict[str, object]:
+    async def clean(self, world: World) -> dict[str, object]:
+        """Remove a run from the target; its last state."""
         context = world.open_context()
         state = dict(await context.to_dict())
         gone = [DeleteOp(key) for key in state if key != BLUEPRINT_ID]
@@ -73,6 +82,7 @@ class Captured:
             await context.patch(gone[first : first + 20])
         await context.delete(BLUEPRINT_ID)
         await world.delete_keys()
+        await world.disconnect()
         return state
 
     async def search(
@@ -85,11 +95,11 @@ class Captured:
         orders: bool = True,
         allowed: PossibleOutcomes | None = None,
         seed: int = 0,
-        stop_when: Callable[[Problem], bool] = lambda _: True,
+        also: Callable[[Trace], str | None] | None = None,
     ) -> SearchResult:
         """Try single events at every call, orders of delivery, then pairs at random; end at the first problem.
 
-        The problem is made smaller before it is returned. ``stop_when`` tells which problems count.
+        The problem is made smaller before it is returned. ``also``: one rule more than :func:`judge` has.
         """
         expected = allowed or await possible_outcomes(scenario.blueprint, scenario.registry, scenario.initial_context)
         result = SearchResult()
@@ -109,14 +119,16 @@ class Captured:
             result.by_kind[kind] = result.by_kind.get(kind, 0) + 1
             for stack in trace.stacks:
                 result.stacks.update(stack)
-            problem = judge(trace, expected)
-            if problem is not None and stop_when(problem):
-                result.problem = await self._smaller(problem, expected)
+            problem = judge(trace, expected, also)
+            if problem is not None:
+                result.problem = await self._smaller(problem, expected, also)
                 break
         result.all_orders = ordered.exhausted
         return result
 
-    async def _smaller(self, problem: Problem, allowed: PossibleOutcomes) -> Problem:
+    async def _smaller(
+        self, problem: Problem, allowed: PossibleOutcomes, also: Callable[[Trace], str | None] | None
+    ) -> Problem:
         """The same rule broken by less: fewer events, a plainer order, earlier calls."""
         tries = 0
         improved = True
@@ -124,7 +136,7 @@ class Captured:
             improved = False
             for plan in _simpler(problem.trace.plan):
                 tries += 1
-                found = judge(await self.run_plan(problem.trace.scenario, plan), allowed)
+                found = judge(await self.run_plan(problem.trace.scenario, plan), allowed, also)
                 if found is not None and found.rule == problem.rule:
                     problem, improved = found, True
                     break

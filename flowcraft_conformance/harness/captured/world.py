@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
 from flowcraft_conformance.checking.clock import VirtualClock
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
+from flowcraft_conformance.contract.keys import OUTPUTS_PREFIX
 from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
 from flowcraft_conformance.contract.payloads import FinalResult, JobDeferred, JobPayload, NodeContext
-from flowcraft_conformance.contract.protocols import IAsyncContext
+from flowcraft_conformance.contract.protocols import DistributedAdapter, IAsyncContext, ICoordinationStore
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.records import (
@@ -43,8 +46,12 @@ MOST_ATTEMPTS = 8
 """Deliveries of one job that the captured queue makes before it gives up."""
 _MOST_DELIVERIES = 400
 _IDLE_TURNS = 6
+_NO_END = 1_000_000_000
+_POLLS = 100
+"""Looks for the answer of a call before the loop is given a rest between two."""
+_SECOND_LOOKS = 4
 _SHORT_WAIT = 0.0005
-_REAL_WAIT_SECONDS = 5.0
+_REAL_WAIT_SECONDS = 10.0
 _PAUSE_SECONDS = 60.0
 """Added to the lease while a worker stands still."""
 
@@ -52,7 +59,9 @@ _PAUSE_SECONDS = 60.0
 class World:
     """Runs one plan. Made for one run and thrown away."""
 
-    def __init__(self, harness: AdapterHarness, scenario: Scenario, plan: Plan, run_id: str) -> None:
+    def __init__(
+        self, harness: AdapterHarness, store: ICoordinationStore, scenario: Scenario, plan: Plan, run_id: str
+    ) -> None:
         self.harness = harness
         self.scenario = scenario
         self.plan = plan
@@ -82,10 +91,16 @@ class World:
         self._settling: list[object] = []
         self._standing: list[tuple[Worker, asyncio.Future[Any]]] = []
         self._registry = scenario.registry()
-        self._store: Any = None
+        self._store = store
+        self._adapters: list[DistributedAdapter] = []
         self._contexts: Callable[[str], IAsyncContext]
         self.in_flight = 0
         """Calls that the target has and has not answered."""
+        self._most_deliveries = _MOST_DELIVERIES + 4 * len(scenario.blueprint.nodes)
+        self.versions: dict[int, object] = {}
+        """Of each worker the version of the scenario's blueprint that it knows."""
+        self._waits_for_real = False
+        """Whether the target's calls take real time."""
         self.hangs: list[CallSeen | None] = []
         self.disturbed = 0
         """Crashes, failed calls and lost leases: each may cost one more execution or publication."""
@@ -97,9 +112,8 @@ class World:
         worker = Worker(self, self._numbers)
         self._numbers += 1
         known = blueprints or (self.scenario.blueprint, *self.scenario.blueprints)
+        self.versions[worker.number] = known[0].metadata.get("version")
         clock = WrappedClock(worker)
-        if self._store is None:
-            self._store = await self.harness.create_store()
         options = AdapterOptions(
             RuntimeOptions(
                 registry={name: wrap_node(function, worker) for name, function in self._registry.items()},
@@ -113,6 +127,8 @@ class World:
             WrappedBus(worker),
         )
         adapter = await self.harness.create_adapter(options)
+        await adapter.open()
+        self._adapters.append(adapter)
         self._capture(adapter, worker)
         worker.adapter = adapter
         return worker
@@ -142,7 +158,8 @@ class World:
         """A live worker without a delivery, in turn, so that what one keeps in memory is not there for the next."""
         free = [one for one in self._workers if not one.dead and one.stopped is None and one.delivery is None]
         while len(free) < _WORKERS:
-            free.append(await self.make_worker())
+            versions = self.scenario.worker_blueprints
+            free.append(await self.make_worker(versions[self._numbers % len(versions)] if versions else None))
             self._workers.append(free[-1])
         return free[len(self.deliveries) % len(free)]
 
@@ -156,11 +173,38 @@ class World:
         """
         self._before = asyncio.all_tasks()
         try:
-            for step in (start, *self.scenario.steps):
+            for step in (self.scenario.first or start, *self.scenario.steps):
                 await self._client_step(step)
                 await self._work_off()
         finally:
             await self._close()
+
+    async def run_losing_jobs(self, delivered: int) -> tuple[set[str], set[str], set[str]]:
+        """Start, deliver so many jobs, lose the others, reconcile twice, go on to the end, and reconcile once more.
+
+        The nodes whose jobs were lost; those that the first reconcile put on the queue; those that the last one did.
+        """
+        self._before = asyncio.all_tasks()
+        try:
+            await self._client_step(start)
+            await self._work_off(at_most=delivered)
+            lost = {queued.job.node_id for queued in self.queue}
+            self.queue.clear()
+            found = await self._reconciled()
+            await self._reconciled()
+            await self._work_off()
+            return lost, found, await self._reconciled()
+        finally:
+            await self._close()
+
+    async def _reconciled(self) -> set[str]:
+        before = len(self.enqueued)
+
+        async def reconcile(world: World, client: DistributedAdapter) -> None:
+            await client.reconcile(world.run_id)
+
+        await self._client_step(reconcile)
+        return set(self.enqueued[before:])
 
     async def _client_step(self, step: Step) -> None:
         for _ in range(MOST_ATTEMPTS):
@@ -173,14 +217,15 @@ class World:
                 return
         raise LivelockError(f"a client did not get through with {step.__name__}: {task}")
 
-    async def _work_off(self) -> None:
+    async def _work_off(self, at_most: int = _NO_END) -> None:
         """Deliver jobs until there are none; then let those go on who stood still for so long."""
-        while self.queue or self._standing or await self._goes_on():
+        last = len(self.deliveries) + at_most
+        while len(self.deliveries) < last and (self.queue or self._standing or await self._goes_on()):
             if not self.queue:
                 await self._release("held")
                 await self._release("paused")
                 continue
-            if len(self.deliveries) > _MOST_DELIVERIES:
+            if len(self.deliveries) > self._most_deliveries:
                 raise LivelockError(f"{len(self.deliveries)} deliveries and no end")
             now = self.clock.monotonic()
             due = [queued for queued in self.queue if queued.due <= now]
@@ -191,7 +236,14 @@ class World:
             self.choices.append(len(due))
             chosen = due[choice]
             self.queue.remove(chosen)
-            await self.deliver(chosen.job)
+            if await self._is_delivered(chosen.job):
+                await self.deliver(chosen.job)
+
+    async def _is_delivered(self, job: JobPayload) -> bool:
+        if self.scenario.before_delivery is None:
+            return True
+        client = await self.make_worker()
+        return await self.scenario.before_delivery(self, client.adapter, job)
 
     async def deliver(self, job: JobPayload, *, hold_at: int | None = None) -> None:
         """Deliver a job to a free worker and see to what its outcome asks for."""
@@ -295,6 +347,13 @@ class World:
         for key in list(self.keys.deadlines):
             await self._store.delete(key)
 
+    async def disconnect(self) -> None:
+        """Let go of every adapter's connections, of killed workers too: their machine would have done it."""
+        for adapter in self._adapters:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(_REAL_WAIT_SECONDS):
+                    await adapter.disconnect()
+
     # What the workers see
 
     def note_call(self, worker: Worker, part: str, name: str, about: str) -> CallSeen:
@@ -317,7 +376,11 @@ class World:
     async def note_execution(self, worker: Worker, node: str, given: NodeContext) -> None:
         """A node begins."""
         delivery = worker.delivery.number if worker.delivery is not None else -1
-        self.executions.append(Execution(node, delivery, given.input))
+        stored: frozenset[str] = frozenset()
+        if self.scenario.watch_outputs:
+            keys = await self.open_context().to_dict()
+            stored = frozenset(key.removeprefix(OUTPUTS_PREFIX) for key in keys if key.startswith(OUTPUTS_PREFIX))
+        self.executions.append(Execution(node, delivery, given.input, self.clock.monotonic(), stored))
 
     async def never(self) -> None:
         """Do not return before the run is closed."""
@@ -337,16 +400,30 @@ class World:
         """
         me = object()
         self._settling.append(me)
-        idle = 0
+        idle, polls, stuck_since = 0, 0, None
         try:
-            while not (task.done() or worker.dead or worker.stopped is not None):
+            while not (task.done() or worker.dead or worker.stands):
                 before = len(self.calls)
-                await asyncio.sleep(_SHORT_WAIT if self.in_flight and idle > _IDLE_TURNS else 0)
-                idle = 0 if len(self.calls) != before else idle + 1
-                if idle > _IDLE_TURNS and not self.in_flight and self._settling[-1] is me:
-                    if not self.clock.advance_to_next():
-                        await self._stuck(task, worker)
-                    idle = 0
+                # A call that the target has not answered yet, or a wait of the adapter's own, takes real time.
+                await asyncio.sleep(_SHORT_WAIT if stuck_since or polls > _POLLS else 0)
+                self._waits_for_real |= bool(self.in_flight)
+                polls = polls + 1 if self.in_flight and len(self.calls) == before else 0
+                if self.in_flight or len(self.calls) != before or self._settling[-1] is not me:
+                    idle, stuck_since = 0, None
+                    continue
+                idle += 1
+                if idle <= _IDLE_TURNS:
+                    continue
+                if self._waits_for_real and idle <= _IDLE_TURNS + _SECOND_LOOKS:
+                    await asyncio.sleep(_SHORT_WAIT)  # between two calls an adapter may wait for a socket of its own
+                    continue
+                if self.clock.advance_to_next():
+                    idle, stuck_since = 0, None
+                elif stuck_since is None:
+                    stuck_since = time.monotonic()
+                elif time.monotonic() - stuck_since > _REAL_WAIT_SECONDS:
+                    self.hangs.append(self.calls[-1] if self.calls else None)
+                    worker.dead = True
         finally:
             self._settling.remove(me)
 
@@ -356,13 +433,6 @@ class World:
         for _ in range(_IDLE_TURNS):
             await asyncio.sleep(_SHORT_WAIT if self.in_flight else 0)
         return len(self.calls) != before or bool(self.in_flight)
-
-    async def _stuck(self, task: asyncio.Future[Any], worker: Worker) -> None:
-        """Nobody sleeps on the world's time and no call is made: the adapter waits for something of its own."""
-        _, pending = await asyncio.wait({task}, timeout=_REAL_WAIT_SECONDS)
-        if pending and not worker.dead and worker.stopped is None:
-            self.hangs.append(self.calls[-1] if self.calls else None)
-            worker.dead = True
 
     async def _close(self) -> None:
         """End everything that still stands, and remove what the run has left in the target."""

@@ -1,0 +1,82 @@
+"""Duplicates, crashes, failing calls and lost leases: whatever is done to a run, it ends as if nothing had been."""
+
+from __future__ import annotations
+
+from flowcraft_conformance.checking.blueprints import EXAMPLES, flow, node
+from flowcraft_conformance.contract.options import CoordinationTtls
+from flowcraft_conformance.harness.adapter_bench import AdapterBench
+from flowcraft_conformance.harness.captured.judging import Trace
+from flowcraft_conformance.harness.captured.plan import Kind
+from flowcraft_conformance.harness.captured.scenario import Scenario
+from flowcraft_conformance.harness.nodes import kit_registry
+from flowcraft_conformance.suites.suite import checks
+from flowcraft_conformance.suites.workflow_graphs import examples, random_scenarios
+
+_DISTURBED = ("diamond", "condition", "any", "transform", "fallback", "retry", "failure", "action", "parallel-edges",
+              "writes", "apart")  # fmt: skip
+
+
+class WorkflowDelivery:
+    """What at-least-once delivery, dying workers and a failing backend must not change."""
+
+    @checks("DLV-DUP-01")
+    def test_every_job_twice_at_every_moment(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        flowcraft_adapter_bench.search(examples(*_DISTURBED), (Kind.DUPLICATE,))
+
+    @checks("DLV-DUP-01")
+    def test_duplicates_on_random_graphs(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        bench = flowcraft_adapter_bench
+        bench.search(random_scenarios(bench.random(), 12), (Kind.DUPLICATE,))
+
+    @checks("DLV-CRASH-01")
+    def test_a_crash_at_every_await(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        flowcraft_adapter_bench.search(examples(*_DISTURBED), (Kind.CRASH,), orders=False)
+
+    @checks("DLV-CRASH-01")
+    def test_crashes_on_random_graphs(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        bench = flowcraft_adapter_bench
+        bench.search(random_scenarios(bench.random(), 12), (Kind.CRASH, Kind.DUPLICATE))
+
+    @checks("FAULT-01")
+    def test_one_failing_call_at_every_point(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        flowcraft_adapter_bench.search(examples(*_DISTURBED), (Kind.FAIL,), orders=False)
+
+    @checks("HB-01")
+    def test_a_worker_that_wakes_up_after_its_lease(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        chosen = examples("writes", "diamond", "any", "failure", "retry", "transform")
+        flowcraft_adapter_bench.search(chosen, (Kind.PAUSE,), orders=False)
+
+    @checks("HB-01")
+    def test_any_coordination_key_may_be_lost(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        chosen = examples("any", "diamond", "skipped-branch", "failure", "any-of-three", "apart")
+        flowcraft_adapter_bench.search(chosen, (Kind.EXPIRE,))
+
+    @checks("HB-01")
+    def test_a_node_may_take_longer_than_every_lease(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        ttls = CoordinationTtls(fanin=20, joinlock=20, poison=20, cancel=20, nodelock=10, blueprint=20)
+        long = flow("long", node("b", "slow", seconds=100), "a>b a>c b>d c>d")
+        scenario = Scenario(long, kit_registry, ttls=ttls)
+        flowcraft_adapter_bench.search([scenario], (Kind.DUPLICATE, Kind.FAIL), also=_ran_twice_under_its_lease)
+
+    @checks("RESULT-01")
+    def test_one_final_status_published_once(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        two_failures = flow("two-failures", node("b", "fail"), node("c", "fail"), "a>b a>c")
+        chosen = [*examples("apart", "two-sinks", "failure", "any"), Scenario(two_failures, kit_registry)]
+        flowcraft_adapter_bench.search(chosen, (Kind.DUPLICATE, Kind.CRASH, Kind.FAIL))
+
+    @checks("RESULT-02")
+    def test_the_reason_names_the_node_and_its_error(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        flowcraft_adapter_bench.plain(Scenario(EXAMPLES["failure"], kit_registry), also=_names_node_and_error)
+
+
+def _ran_twice_under_its_lease(trace: Trace) -> str | None:
+    times = sum(execution.node == "b" for execution in trace.executions)
+    if times > 1 + trace.disturbed:
+        return f"the long node ran {times} times: its lease was not kept alive while it worked"
+    return None
+
+
+def _names_node_and_error(trace: Trace) -> str | None:
+    reason = trace.results[0].reason or "" if trace.results else ""
+    missing = [word for word in ("b", "boom") if word not in reason]
+    return f"the reason {reason!r} does not name {missing[0]!r}" if missing else None
