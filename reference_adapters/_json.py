@@ -23,7 +23,7 @@ def encode(value: Any) -> bytes:
             Python reads back, or text that UTF-8 cannot hold.
     """
     _require_json(value)
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return _ENCODER.encode(value).encode("utf-8")
 
 
 def decode(text: bytes | str) -> Any:
@@ -32,7 +32,7 @@ def decode(text: bytes | str) -> Any:
     Raises:
         ValueError: it is no JSON, or not UTF-8.
     """
-    return json.loads(text if isinstance(text, str) else text.decode("utf-8"), parse_constant=_refuse_constant)
+    return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8"))
 
 
 def encode_patch(operations: Sequence[PatchOperation]) -> dict[str, bytes | None]:
@@ -89,3 +89,8 @@ def _require_names(part: dict[Any, Any]) -> None:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+# json.dumps and json.loads would make these anew for every value
+_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

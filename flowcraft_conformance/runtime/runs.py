@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,7 +36,7 @@ class Runs:
     async def reconcile(self, run_id: str) -> set[str]:
         """See :meth:`BaseDistributedAdapter.reconcile`."""
         state = self._core.state(run_id)
-        owner = f"reconcile:{uuid.uuid4().hex}"
+        owner = "reconcile"  # the same each time: one that died between its claim and its word is made good by the next
         if (record := await state.status()) is not None:
             await self._core.publish(state, record, owner)
             return set()

@@ -37,7 +37,7 @@ _SHOWN_BY = {
     PublishesTwoStatuses: "apart",
     CommitsAfterWakingUp: "writes",
 }
-_MOST_PLANS = 2500
+_MOST_PLANS = 600
 
 
 def _search(harness: type[AdapterHarness], scenario: Scenario, most_plans: int, seed: int = 0) -> SearchResult:

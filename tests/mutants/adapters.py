@@ -13,6 +13,7 @@ from flowcraft_conformance import (
     FinalResult,
     IAsyncContext,
     ICoordinationStore,
+    JobDeferred,
     JobPayload,
     PatchOperation,
 )
@@ -21,7 +22,7 @@ from flowcraft_conformance.runtime.graph import END, Graph
 from flowcraft_conformance.runtime.joins import Joins
 from flowcraft_conformance.runtime.leases import NodeLease
 from flowcraft_conformance.runtime.routing import Decision
-from flowcraft_conformance.runtime.state import RunState, RunStatusRecord
+from flowcraft_conformance.runtime.state import RunState
 from reference_adapters.memory import MemoryBackend, MemoryContext, MemoryCoordinationStore
 
 
@@ -217,21 +218,19 @@ class AnyJoinForgetsItsWinner(QueuelessAdapter):
         _use_joins(self, _KeyDecidesAny)
 
 
-class _LastWordCounts(RuntimeCore):
-    async def conclude(self, state: RunState, result: FinalResult, owner: str) -> None:
-        await self.adapter.publish_final_result(state.run_id, result)
-        await state.context.set("_status", RunStatusRecord(result.status, result.reason, published=True).to_json())
-
-
 class PublishesTwoStatuses(QueuelessAdapter):
-    """Publishes what each job comes to, whatever was published before."""
+    """Publishes a failure for a call that failed, and raises, so that the job is repeated and the run completes."""
 
     breaks = "RESULT-01"
 
-    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
-        super().__init__(options, backend)
-        core = _LastWordCounts(self, options)
-        self._jobs._core = self._runs._core = core
+    async def handle_job(self, job: JobPayload) -> None:
+        try:
+            await super().handle_job(job)
+        except JobDeferred:
+            raise
+        except Exception as error:
+            await self.publish_final_result(job.run_id, FinalResult("failed", reason=f"{job.node_id}: {error}"))
+            raise
 
 
 class _PlainPatchState(RunState):

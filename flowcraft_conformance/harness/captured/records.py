@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from flowcraft_conformance.checking.clock import VirtualClock
@@ -28,6 +31,10 @@ class CallSeen:
     part: str
     name: str
     about: str
+    keys: int = 0
+    """Coordination keys there are that can be lost."""
+    place: str = ""
+    """Of a call that something happened to: file and line in the adapter's own code."""
 
 
 @dataclass(slots=True)
@@ -63,6 +70,12 @@ class Delivery:
     hold_at: int | None = None
 
 
+_LINES_OF_PLACE = 2
+_NODE_LOCKS = "flowcraft:nodelock:"
+_KIT = str(Path(__file__).parent)
+_ASYNCIO = str(Path(asyncio.__file__).parent)
+
+
 class LiveKeys:
     """The coordination keys there are, with the world time of their expiry."""
 
@@ -70,6 +83,11 @@ class LiveKeys:
         self._clock = clock
         self.deadlines: dict[str, float] = {}
         self._first = float("inf")
+
+    @property
+    def losable(self) -> list[str]:
+        """The keys that may be lost at any moment, in order: all but the locks of nodes, which may be executing."""
+        return sorted(key for key in self.deadlines if not key.startswith(_NODE_LOCKS))
 
     def arm(self, key: str, ttl: float) -> None:
         """The key now ends so much later."""
@@ -93,16 +111,34 @@ class LiveKeys:
 
 
 def stacks_of_tasks() -> list[tuple[str, int]]:
-    """File and line of every await on which a task of this loop stands."""
+    """File and line of every await on which a task of this loop stands, and of those of the caller."""
     places: list[tuple[str, int]] = []
+    frame: FrameType | None = sys._getframe(1)  # a coroutine that runs does not show what it awaits
+    while frame is not None:
+        places.append((frame.f_code.co_filename, frame.f_lineno))
+        frame = frame.f_back
     for task in asyncio.all_tasks():
         current: Any = task.get_coro()
         while current is not None:
-            frame = getattr(current, "cr_frame", None)
-            if frame is not None:
-                places.append((frame.f_code.co_filename, frame.f_lineno))
+            suspended = getattr(current, "cr_frame", None)
+            if suspended is not None:
+                places.append((suspended.f_code.co_filename, suspended.f_lineno))
             current = getattr(current, "cr_await", None)
     return places
+
+
+def place_in_adapter() -> str:
+    """Where the caller's call came from: the innermost two lines that are not the kit's, ``file:line < file:line``."""
+    lines: list[str] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and len(lines) < _LINES_OF_PLACE:
+        file = frame.f_code.co_filename
+        if file.startswith(_ASYNCIO):
+            break
+        if not file.startswith(_KIT):
+            lines.append(f"{Path(file).name}:{frame.f_lineno}")
+        frame = frame.f_back
+    return " < ".join(lines)
 
 
 class QuietLogger:

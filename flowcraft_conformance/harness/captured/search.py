@@ -6,18 +6,23 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from flowcraft_conformance.contract.keys import BLUEPRINT_ID
 from flowcraft_conformance.contract.payloads import DeleteOp
 from flowcraft_conformance.contract.protocols import ICoordinationStore
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.captured.judging import Problem, Trace, judge
+from flowcraft_conformance.harness.captured.orders import DeliveryOrders
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.harness.captured.world import World
 from flowcraft_conformance.harness.oracle import PossibleOutcomes, possible_outcomes
 
-_ORDERS = 60
+_MOST_ORDERS = 300
+"""Orders of delivery of one scenario that are tried one by one; where there are more, others are drawn."""
+_DRAWN_ORDERS = 60
+_MOST_MISSES = 1000
 _MOST_SHRINKING = 150
 
 
@@ -31,6 +36,10 @@ class SearchResult:
     stacks: set[tuple[str, int]] = field(default_factory=set)
     calls: int = 0
     """Calls of the run that nothing happened to."""
+    idle: int = 0
+    """Plans of which an event never came to happen, as the run was over before: each is as good as a smaller one."""
+    all_orders: bool = False
+    """Whether every order of delivery was tried."""
 
 
 class Captured:
@@ -97,11 +106,15 @@ class Captured:
         started = time.monotonic()
         base = await self.run_plan(scenario, Plan())
         result.calls = len(base.calls)
-        for plan in _plans(base, kinds, orders, random.Random(seed)):
+        ordered = DeliveryOrders(base.choices if orders else (), _MOST_ORDERS)
+        for plan in _plans(base, kinds, ordered, random.Random(seed)):
             if result.plans >= most_plans or time.monotonic() - started > seconds:
                 break
             trace = base if plan == Plan() else await self.run_plan(scenario, plan)
+            if not plan.events:
+                ordered.learn(plan.order, trace.choices)
             result.plans += 1
+            result.idle += len(trace.happened) < len(plan.events)
             kind = "+".join(event.kind.name.lower() for event in plan.events) or ("order" if plan.order else "plain")
             result.by_kind[kind] = result.by_kind.get(kind, 0) + 1
             for stack in trace.stacks:
@@ -110,6 +123,7 @@ class Captured:
             if problem is not None:
                 result.problem = await self._smaller(problem, expected, also)
                 break
+        result.all_orders = ordered.exhausted
         return result
 
     async def _smaller(
@@ -131,32 +145,57 @@ class Captured:
         return problem
 
 
-def _plans(base: Trace, kinds: Sequence[Kind], orders: bool, dice: random.Random) -> Iterator[Plan]:
-    """Distinct plans, the simplest first; without end."""
-    seen: set[Plan] = set()
-    for plan in _all_plans(base, kinds, orders, dice):
-        if plan not in seen:
-            seen.add(plan)
-            yield plan
-
-
-def _all_plans(base: Trace, kinds: Sequence[Kind], orders: bool, dice: random.Random) -> Iterator[Plan]:
+def _plans(base: Trace, kinds: Sequence[Kind], orders: DeliveryOrders, dice: random.Random) -> Iterator[Plan]:
+    """Distinct plans: the plain one, then single events, orders of delivery and random mixtures by turns."""
     yield Plan()
+    seen = {Plan()}
     events = list(_single_events(base, kinds))
+    varied = any(ways > 1 for ways in base.choices) and not orders.exhausted
+    mixed = _mixtures(base, events, varied, dice)
+    singles = (Plan((event,)) for event in _by_turns(events, dice))
+    sources = [
+        source for source, share in ((singles, 5), (_ordered(base, orders, dice), 1), (mixed, 1)) for _ in range(share)
+    ]
+    while sources:
+        for source in tuple(sources):
+            plan = next((one for one in source if one not in seen), None)
+            if plan is not None:
+                seen.add(plan)
+                yield plan
+            elif source in sources:
+                sources = [one for one in sources if one is not source]
+
+
+def _by_turns(events: Sequence[Event], dice: random.Random) -> Iterator[Event]:
+    """Each kind in turn, each in random order: a search that is cut short has still been everywhere in the run."""
+    of_kind: dict[Kind, list[Event]] = {}
     for event in events:
-        yield Plan((event,))
-    many = [index for index, ways in enumerate(base.choices) if ways > 1] if orders else []
-    for _ in range(_ORDERS if many else 0):
+        of_kind.setdefault(event.kind, []).append(event)
+    for same in of_kind.values():
+        dice.shuffle(same)
+    return (event for turn in zip_longest(*of_kind.values()) for event in turn if event is not None)
+
+
+def _ordered(base: Trace, orders: DeliveryOrders, dice: random.Random) -> Iterator[Plan]:
+    for order in orders:
+        yield Plan(order=order)
+    for _ in range(0 if orders.exhausted else _DRAWN_ORDERS):
         yield Plan(order=_random_order(base, dice))
+
+
+def _mixtures(base: Trace, events: Sequence[Event], varied: bool, dice: random.Random) -> Iterator[Plan]:
+    """Two events, or one, with or without an order; ends once nearly all that is drawn was drawn before."""
+    drawn: set[Plan] = set()
     misses = 0
-    while events and misses < 1000:
-        first = dice.choice(events)
-        others = [dice.choice(events)] if dice.random() < 0.7 else []
-        order = _random_order(base, dice) if many and dice.random() < 0.5 else ()
-        chosen = tuple(sorted({first, *(_moved(event, base, dice) for event in others)}, key=str))
-        misses += 1
-        yield Plan(chosen, order)
-        misses = 0
+    while events and misses < _MOST_MISSES:
+        chosen = {dice.choice(events)}
+        if dice.random() < 0.7:
+            chosen.add(_moved(dice.choice(events), base, dice))
+        order = _random_order(base, dice) if varied and dice.random() < 0.5 else ()
+        plan = Plan(tuple(sorted(chosen, key=str)), order)
+        misses = misses + 1 if plan in drawn else 0
+        drawn.add(plan)
+        yield plan
 
 
 def _single_events(base: Trace, kinds: Sequence[Kind]) -> Iterator[Event]:
@@ -173,7 +212,7 @@ def _single_events(base: Trace, kinds: Sequence[Kind]) -> Iterator[Event]:
                 for hold in (1, 4, 8):
                     yield Event(call.number, Kind.DUPLICATE, after, call.delivery, hold)
         if Kind.EXPIRE in kinds:
-            for what in range(3):
+            for what in range(call.keys):
                 yield Event(call.number, Kind.EXPIRE, what=what)
 
 

@@ -26,6 +26,7 @@ from flowcraft_conformance.harness.captured.records import (
     LivelockError,
     Queued,
     QuietLogger,
+    place_in_adapter,
     stacks_of_tasks,
 )
 from flowcraft_conformance.harness.captured.scenario import Scenario, Step, start
@@ -301,13 +302,14 @@ class World:
 
     async def happen(self, event: Event, seen: CallSeen, worker: Worker) -> None:
         """One event, at the call where ``worker`` stands."""
-        self.happened.append((event, seen))
+        self.happened.append((event, replace(seen, place=place_in_adapter())))
         if event.kind in (Kind.CRASH, Kind.FAIL):
             self.disturbed += 1
         if event.kind is Kind.FAIL:
             raise InjectedError("the connection was lost")
         if event.kind is Kind.CRASH:
-            self.crashed_stacks.append(stacks_of_tasks())
+            if len(self._settling) < 2 and not self._standing:  # else others' awaits would count as well
+                self.crashed_stacks.append(stacks_of_tasks())
             worker.dead = True
             await self.never()
         elif event.kind is Kind.PAUSE:
@@ -330,7 +332,7 @@ class World:
         await worker.stopped
 
     async def _expire(self, number: int) -> None:
-        keys = sorted(key for key in self.keys.deadlines if not key.startswith("flowcraft:nodelock:"))
+        keys = self.keys.losable
         if keys:
             key = keys[number % len(keys)]
             self.keys.forget(key)
@@ -361,7 +363,8 @@ class World:
         if worker.delivery is not None:
             delivery = worker.delivery.number
             worker.delivery.calls += 1
-        seen = CallSeen(number, worker.number, delivery, part, name, about)
+        keys = len(self.keys.losable) if not self.plan.events else 0  # counted in runs that plans are made from
+        seen = CallSeen(number, worker.number, delivery, part, name, about, keys)
         self.calls.append(seen)
         return seen
 
