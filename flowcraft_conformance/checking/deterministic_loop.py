@@ -24,9 +24,18 @@ import sys
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
-from flowcraft_conformance.checking.step_story import Step, StepStory, await_site
+from flowcraft_conformance.checking.loop_parts import (
+    DeadlockError,
+    LoopClock,
+    NeedsRealTimeError,
+    ReadyStep,
+    RefusingLoop,
+    StepLimitError,
+    VirtualTimer,
+)
+from flowcraft_conformance.checking.step_story import StepStory, await_site
 
 T = TypeVar("T")
 _Args = TypeVarTuple("_Args")
@@ -37,121 +46,7 @@ _SLOWEST = 0.25
 _CLEANUP_STEPS = 10_000
 
 
-class NeedsRealTimeError(RuntimeError):
-    """Code on this loop asked for what only a real loop has: sockets, threads, processes, signals."""
-
-    def __init__(self, asked: str) -> None:
-        super().__init__(
-            f"{asked} needs real time: there are no sockets, threads, processes or signals on the deterministic loop; "
-            "check such a target with the real-time suites instead"
-        )
-        self.asked = asked
-
-
-class DeadlockError(RuntimeError):
-    """Every task waits for another: no step is ready and no timer is set. ``waiting``: task and place, one each."""
-
-    def __init__(self, waiting: Sequence[str]) -> None:
-        super().__init__(f"nothing can go on: {'; '.join(waiting)} (no step is ready, no timer is set)")
-        self.waiting = tuple(waiting)
-
-
-class StepLimitError(RuntimeError):
-    """The run did not end within its steps: it waits for something that virtual time does not bring, or is endless."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__(f"the run did not end within {steps} steps; give max_steps if it is only long")
-        self.steps = steps
-
-
-def _refusal(name: str) -> Callable[..., NoReturn]:
-    def refused(self: DeterministicLoop, *_arguments: Any, **_keywords: Any) -> NoReturn:
-        self._refuse(name)
-
-    refused.__name__ = name
-    refused.__doc__ = "Raises NeedsRealTimeError."
-    return refused
-
-
-class LoopClock:
-    """The virtual time of a loop as a :class:`Clock`."""
-
-    def __init__(self, loop: DeterministicLoop) -> None:
-        self._loop = loop
-
-    def monotonic(self) -> float:
-        """Virtual seconds."""
-        return self._loop.time()
-
-    def time(self) -> float:
-        """Virtual seconds; virtual time has only one origin."""
-        return self._loop.time()
-
-    async def sleep(self, seconds: float) -> None:
-        """Return once so many virtual seconds have passed."""
-        await asyncio.sleep(seconds)
-
-
-class _Ready(asyncio.Handle):
-    """A callback to be run; ``task`` is whose step it is, None for a plain callback; ``since`` when it became ready."""
-
-    __slots__ = ("since", "task")
-
-    def __init__(
-        self, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context | None, since: float
-    ) -> None:
-        self._callback = callback
-        self._args = args
-        self._context = contextvars.copy_context() if context is None else context
-        self._cancelled = False
-        owner = getattr(callback, "__self__", None)
-        self.task: asyncio.Task[Any] | None = owner if isinstance(owner, asyncio.Task) else None
-        self.since = since
-
-    def cancel(self) -> None:
-        self._cancelled = True
-
-    def __repr__(self) -> str:
-        return f"<step of {self.task.get_name()}>" if self.task else f"<callback {self._callback!r}>"
-
-
-class _Timer(asyncio.TimerHandle):
-    """A callback to be run at a moment of virtual time."""
-
-    __slots__ = ()
-
-    def __init__(
-        self, when: float, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context | None
-    ) -> None:
-        self._when = when
-        self._callback = callback
-        self._args = args
-        self._context = contextvars.copy_context() if context is None else context
-        self._cancelled = False
-
-    def cancel(self) -> None:
-        self._cancelled = True
-
-    def __repr__(self) -> str:
-        return f"<timer at {self._when}>"
-
-
-if TYPE_CHECKING:
-
-    class _Refusing(asyncio.SelectorEventLoop):
-        """For the type checker: a loop with all the methods there are."""
-
-else:
-
-    class _Refusing(asyncio.AbstractEventLoop):
-        """A loop that refuses whatever is not defined in a subclass."""
-
-    for _name in dir(asyncio.AbstractEventLoop):
-        if not _name.startswith("_"):
-            setattr(_Refusing, _name, _refusal(_name))
-
-
-class DeterministicLoop(_Refusing):
+class DeterministicLoop(RefusingLoop):
     """Runs coroutines one after the other, each under a schedule given as a list of small integers.
 
     One loop may serve many runs. ``slowest`` bounds, in virtual seconds, how long a ready step can be held back by
@@ -171,11 +66,11 @@ class DeterministicLoop(_Refusing):
         self.needed: NeedsRealTimeError | None = None
         self._slowest = slowest
         self._now = START
-        self._ready: list[_Ready] = []
-        self._held: list[_Ready] = []
+        self._ready: list[ReadyStep] = []
+        self._held: list[ReadyStep] = []
         self._left: Iterator[int] = iter(())
         self._choosing = False
-        self._timers: list[tuple[float, int, _Timer]] = []
+        self._timers: list[tuple[float, int, VirtualTimer]] = []
         self._count = itertools.count(1)
         self._tasks: list[asyncio.Task[Any]] = []
         self._closers: set[asyncio.Task[Any]] = set()
@@ -222,6 +117,14 @@ class DeterministicLoop(_Refusing):
             sys.set_asyncgen_hooks(*hooks)
             asyncio._set_running_loop(None)
             self._thread = None
+
+    def pause_choices(self) -> None:
+        """From here on asyncio's order: what a scenario prepares and looks at is not what it searches."""
+        self._choosing = False
+
+    def resume_choices(self) -> None:
+        """Go on with the list where :meth:`pause_choices` left it."""
+        self._choosing = True
 
     def _reset(self, tell: bool) -> None:
         self._thread = threading.get_ident()
@@ -270,7 +173,7 @@ class DeterministicLoop(_Refusing):
             if not ready or until.done():
                 return
 
-    def _do(self, step: _Ready) -> None:
+    def _do(self, step: ReadyStep) -> None:
         try:
             step._context.run(step._callback, *step._args)
         except (SystemExit, KeyboardInterrupt):
@@ -341,7 +244,7 @@ class DeterministicLoop(_Refusing):
         while timers and timers[0][0] <= self._now:
             timer = heapq.heappop(timers)[2]
             if not timer._cancelled:
-                self._ready.append(_Ready(timer._callback, tuple(timer._args), timer._context, self._now))
+                self._ready.append(ReadyStep(timer._callback, tuple(timer._args), timer._context, self._now))
 
     def _stuck(self) -> RuntimeError:
         if self.needed is not None:
@@ -391,7 +294,7 @@ class DeterministicLoop(_Refusing):
         self, callback: Callable[[*_Args], object], *args: *_Args, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Run a callback after all that is ready now."""
-        step = _Ready(callback, args, context, self._now)
+        step = ReadyStep(callback, args, context, self._now)
         self._ready.append(step)
         return step
 
@@ -400,7 +303,7 @@ class DeterministicLoop(_Refusing):
     ) -> asyncio.Handle:
         """As :meth:`call_soon`; raises NeedsRealTimeError in any other thread."""
         if threading.get_ident() != self._thread:
-            self._refuse("call_soon_threadsafe from another thread")
+            self.refuse("call_soon_threadsafe from another thread")
         return self.call_soon(callback, *args, context=context)
 
     def call_later(
@@ -421,7 +324,7 @@ class DeterministicLoop(_Refusing):
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         """Run a callback at a moment of virtual time; of equal moments the one set first comes first."""
-        timer = _Timer(when, callback, args, context)
+        timer = VirtualTimer(when, callback, args, context)
         heapq.heappush(self._timers, (when, next(self._count), timer))
         return timer
 
@@ -493,12 +396,6 @@ class DeterministicLoop(_Refusing):
         if self._handler is not None:
             self._handler(self, context)
 
-    def _refuse(self, asked: str) -> NoReturn:
-        error = NeedsRealTimeError(asked)
-        if self.needed is None:
-            self.needed = error
-        raise error
-
 
 async def _awaited(future: Any) -> Any:
     return await future
@@ -506,15 +403,3 @@ async def _awaited(future: Any) -> Any:
 
 async def _close_generator(generator: AsyncGenerator[Any, Any]) -> None:
     await generator.aclose()
-
-
-__all__ = [
-    "START",
-    "DeadlockError",
-    "DeterministicLoop",
-    "LoopClock",
-    "NeedsRealTimeError",
-    "Step",
-    "StepLimitError",
-    "StepStory",
-]

@@ -15,13 +15,8 @@ from typing import Any
 
 import pytest
 
-from flowcraft_conformance.checking.deterministic_loop import (
-    START,
-    DeadlockError,
-    DeterministicLoop,
-    NeedsRealTimeError,
-    StepLimitError,
-)
+from flowcraft_conformance.checking.deterministic_loop import START, DeterministicLoop
+from flowcraft_conformance.checking.loop_parts import DeadlockError, NeedsRealTimeError, StepLimitError
 
 
 class Cell:
