@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -41,10 +42,15 @@ class StepStory:
         self._task: asyncio.Task[Any] | None = None
         self._overtaken: tuple[str, ...] = ()
         self._by_timer = False
+        self._closed = False
+
+    def close(self) -> None:
+        """What follows is not told: the scenario only tidies up."""
+        self._closed = True
 
     def note(self, text: str) -> None:
         """Write something down about the step that is running."""
-        if self.steps:
+        if self.steps and not self._closed:
             self.steps[-1].notes.append(text)
 
     def deviate(self, overtaken: Sequence[asyncio.Task[Any] | None], *, by_timer: bool) -> None:
@@ -55,7 +61,7 @@ class StepStory:
     def begin(self, task: asyncio.Task[Any] | None, moment: float) -> None:
         """A callback is about to run; None where it belongs to no task."""
         self._task = task
-        if task is not None:
+        if task is not None and not self._closed:
             self.steps.append(
                 Step(task.get_name(), moment, await_site(task), overtakes=self._overtaken, after_timer=self._by_timer)
             )
@@ -63,7 +69,7 @@ class StepStory:
 
     def end(self) -> None:
         """The callback has run."""
-        if self._task is not None and not self._task.done():
+        if self._task is not None and not self._closed and not self._task.done():
             self.steps[-1].awaits_at = await_site(self._task)
         self._task = None
 
@@ -78,6 +84,8 @@ def await_site(task: asyncio.Task[Any]) -> str:
     site = ""
     inner: Any = task.get_coro()
     while inner is not None:
+        if inspect.iscoroutine(inner) and inspect.getcoroutinestate(inner) == inspect.CORO_CREATED:
+            return site  # it has not begun
         frame = getattr(inner, "cr_frame", None) or getattr(inner, "gi_frame", None) or getattr(inner, "ag_frame", None)
         if frame is not None and _is_under_test(frame):
             site = _place(frame)
@@ -88,7 +96,7 @@ def await_site(task: asyncio.Task[Any]) -> str:
 def _is_under_test(frame: FrameType) -> bool:
     file = frame.f_code.co_filename
     in_standard = file.startswith(_STANDARD) and "site-packages" not in file
-    return frame.f_lasti >= 0 and not in_standard and not file.startswith((_KIT, "<"))
+    return not in_standard and not file.startswith((_KIT, "<"))
 
 
 def _place(frame: FrameType) -> str:

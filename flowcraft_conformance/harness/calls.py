@@ -61,19 +61,22 @@ class Recorder:
         """
         record = CallRecord(client, name, arguments, self.now())
         self.records.append(record)
-
-        try:
-            output, error = await bounded(lambda: _outcome(target, name, arguments), within=self.within, what=name)
-        except CallTimeoutError:
-            self.health.hung_call = self.health.hung_call or name
-            raise
+        output, error = await self._make(target, name, arguments)
         record.end, record.output, record.error = self.now(), output, error
         if error is not None:
             raise TargetRaised(record, error) from error
         return output
 
+    async def _make(self, target: Any, name: str, arguments: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
+        """The outcome of the call, within the bound."""
+        try:
+            return await bounded(lambda: outcome_of(target, name, arguments), within=self.within, what=name)
+        except CallTimeoutError:
+            self.health.hung_call = self.health.hung_call or name
+            raise
 
-async def _outcome(target: Any, name: str, arguments: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
+
+async def outcome_of(target: Any, name: str, arguments: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
     """What the call returned or raised; a SystemExit must not reach the event loop, which it would stop."""
     try:
         awaitable = getattr(target, name)(*arguments)

@@ -18,6 +18,8 @@ class Profile:
     """Concurrent callers of one race."""
     programs: int
     """Random key programs that share one wait for TTLs."""
+    schedules: int
+    """Runs of one schedule search."""
     search_seconds: float
     """Time for the examples of one property."""
     shrink_seconds: float
@@ -35,6 +37,7 @@ PROFILES = {
             rounds=10,
             racers=16,
             programs=60,
+            schedules=600,
             search_seconds=3,
             shrink_seconds=3,
             check_seconds=60,
@@ -45,6 +48,7 @@ PROFILES = {
             rounds=20,
             racers=32,
             programs=200,
+            schedules=2400,
             search_seconds=10,
             shrink_seconds=10,
             check_seconds=120,
@@ -55,6 +59,7 @@ PROFILES = {
             rounds=200,
             racers=64,
             programs=1000,
+            schedules=20_000,
             search_seconds=120,
             shrink_seconds=60,
             check_seconds=600,
