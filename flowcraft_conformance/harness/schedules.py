@@ -31,6 +31,8 @@ Caller = Callable[[], Awaitable[Any]]
 """Makes one or more calls as one client."""
 
 _MEMO = "why schedules cannot be searched"
+_FEWEST = 24
+"""Runs of each program at least."""
 _OTHER_LOOP = ("different event loop", "different loop")
 """What asyncio says where a lock or a future of the kit's real loop is used on the deterministic one."""
 
@@ -162,7 +164,7 @@ def _search(bench: Bench[SpaceT], body: Callable[[SpaceT, random.Random, int], A
     try:
         for program in range(programs):
             search = ScheduleSearch(_scenario(bench, loop, body, program), seed=bench.seed, program=program, loop=loop)
-            failure = _failure(bench, search, profile.schedules // programs, until)
+            failure = _failure(bench, search, max(profile.schedules // programs, _FEWEST), until)
             if failure is not None:
                 raise _violation(search, failure)
             if time.monotonic() > until:
@@ -269,9 +271,7 @@ def _why_not(bench: Bench[Any]) -> str | None:
         return f"it has hung before, in {settings.health.hung_call}"
     if _MEMO not in settings.memo:
         settings.memo[_MEMO] = (
-            "it declares that processes share it: it is not of this process alone"
-            if settings.capabilities.processes
-            else _tried_out(bench)
+            "it declares that several processes share it" if settings.capabilities.processes else _tried_out(bench)
         )
     reason: str | None = settings.memo[_MEMO]
     return reason

@@ -11,7 +11,7 @@ _MOST = 24
 
 def tell_steps(story: StepStory) -> list[str]:
     """At most 25 lines: who ran, from which await to which, what it saw, and which step left asyncio's order."""
-    steps = [step for step in story.steps if step.task != "main"]
+    steps = [step for step in story.steps if step.task != "main" or step.notes]
     lines = [line for group in _together(steps) for line in _lines(group)]
     if len(lines) <= _MOST:
         return lines

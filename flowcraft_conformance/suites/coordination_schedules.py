@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import combinations_with_replacement
 from typing import Any
 
 from flowcraft_conformance.checking.coordination_model import CoordinationModel
@@ -19,13 +20,16 @@ _TTL = 600
 _APART = 0.01
 """Virtual seconds between the starts of callers: in asyncio's own order they never meet."""
 _CUTS = range(7)
-_CALLS: tuple[tuple[str, tuple[Any, ...]], ...] = (
+_Call = tuple[str, tuple[Any, ...]]
+_CALLS: tuple[_Call, ...] = (
     ("increment", (_TTL,)),
     ("set_if_not_exist", ("cut", _TTL)),
     ("extend_ttl", (_TTL,)),
     ("delete", ()),
     ("get", ()),
 )
+_PAIRS = list(combinations_with_replacement(_CALLS, 2))
+"""Every two operations meet, on an absent and on a present key."""
 
 
 class CoordinationSchedules:
@@ -67,18 +71,27 @@ class CoordinationSchedules:
     def test_every_history_under_every_schedule_is_linearizable(self, flowcraft_store_bench: StoreBench) -> None:
         async def body(space: StoreSpace, dice: random.Random, program: int) -> None:
             clients = await space.clients(2 + program % 2)
+            plans = [dice.choices(_CALLS, (5, 3, 1, 2, 2), k=dice.randint(1, 3)) for _ in clients]
+            if program < 2 * len(_PAIRS):
+                present, pair = divmod(program, len(_PAIRS))
+                plans = [[call] for call in _PAIRS[pair]]
+                if present:
+                    await clients[0].increment(space.key(), _TTL)
             apart = _APART * dice.randint(0, 1)
-            await race([after(apart * client.number, _random_calls(client, space.key(), dice)) for client in clients])
+            await race(
+                [after(apart * number, _plan(clients[number], space.key(), plan)) for number, plan in enumerate(plans)]
+            )
+            await clients[0].get(space.key())
             _judge(space)
 
-        search_schedules(flowcraft_store_bench, body, programs=20)
+        search_schedules(flowcraft_store_bench, body, programs=2 * len(_PAIRS) + 10)
 
     @checks("COORD-ERR-04")
     def test_a_call_cut_off_at_any_await_disturbs_no_other(self, flowcraft_store_bench: StoreBench) -> None:
         async def body(space: StoreSpace, _dice: random.Random, program: int) -> None:
             clients = await space.clients(3)
             if program == 0:
-                await race([_each_call(clients[0], space.key())])
+                await race([_plan(clients[0], space.key(), _CALLS)])
                 return
             kind, steps = divmod(program - 1, len(_CUTS))
             name, arguments = _CALLS[kind]
@@ -118,19 +131,9 @@ def _sets(client: StoreClient, key: str) -> Callable[[], Awaitable[Any]]:
     return lambda: client.set_if_not_exist(key, f"v{client.number}", _TTL)
 
 
-def _each_call(client: StoreClient, key: str) -> Callable[[], Awaitable[None]]:
+def _plan(client: StoreClient, key: str, plan: Sequence[_Call]) -> Callable[[], Awaitable[None]]:
     async def calls() -> None:
-        for name, arguments in _CALLS:
-            await getattr(client, name)(key, *arguments)
-
-    return calls
-
-
-def _random_calls(client: StoreClient, key: str, dice: random.Random) -> Callable[[], Awaitable[None]]:
-    chosen: Sequence[tuple[str, tuple[Any, ...]]] = dice.choices(_CALLS, (5, 3, 1, 2, 2), k=dice.randint(1, 3))
-
-    async def calls() -> None:
-        for name, arguments in chosen:
+        for name, arguments in plan:
             try:
                 await getattr(client, name)(key, *arguments)
             except TargetRaised as raised:
