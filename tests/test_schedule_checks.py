@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import threading
 import time
@@ -17,46 +16,27 @@ import pytest
 
 from flowcraft_conformance.contract.clauses import clause
 from flowcraft_conformance.contract.clauses.model import Target
-from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, NotApplicable, Unsupported, Verdict
+from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, NotApplicable, Verdict
 from flowcraft_conformance.harness.bench import BenchSettings
-from flowcraft_conformance.harness.spaces import ContextBench, StoreBench
 from flowcraft_conformance.report.findings import Finding, TargetName
 from flowcraft_conformance.report.results import TargetFindings
 from flowcraft_conformance.report.terminal import summary_lines
-from flowcraft_conformance.suites.context_schedules import ContextSchedules
 from flowcraft_conformance.suites.coordination_schedules import CoordinationSchedules
-from flowcraft_conformance.suites.patch_schedules import PatchSchedules
 from reference_adapters.memory import MemoryBackend, MemoryCoordinationStore
+from tests.benchmarks.schedule_alarms import RIGHT, alarms, schedule_checks, search
 from tests.mutants import schedules as mutants
-from tests.right.contexts import CONTEXTS
-from tests.right.stores import STORES
 from tests.support import judge, opened
 
-_SUITES: dict[Target, tuple[type[Any], ...]] = {
-    Target.STORE: (CoordinationSchedules,),
-    Target.CONTEXT: (ContextSchedules, PatchSchedules),
-}
-_CLASSES = [(Target.STORE, mutant) for mutant in mutants.STORES]
-_BROKEN = [*_CLASSES, *[(Target.CONTEXT, mutant) for mutant in mutants.CONTEXTS]]
-_RIGHT = [*[(Target.STORE, store) for store in STORES], *[(Target.CONTEXT, context) for context in CONTEXTS]]
-
-
-def _checks(kind: Target) -> Iterator[tuple[type[Any], str, str]]:
-    for suite in _SUITES[kind]:
-        for name, test in vars(suite).items():
-            if hasattr(test, "flowcraft_clause_id"):
-                yield suite, name, test.flowcraft_clause_id
-
-
-def _search(kind: Target, factory: Callable[..., Any], settings: BenchSettings, suite: type[Any], name: str) -> None:
-    bench = (StoreBench if kind is Target.STORE else ContextBench)(factory, settings, name)
-    getattr(suite(), name)(bench)
+_BROKEN: list[tuple[Target, Any]] = [
+    *[(Target.STORE, mutant) for mutant in mutants.STORES],
+    *[(Target.CONTEXT, mutant) for mutant in mutants.CONTEXTS],
+]
 
 
 def _violation(kind: Target, factory: Callable[..., Any], breaks: str, seed: int) -> ClauseViolation:
-    suite, name = next((suite, name) for suite, name, clause_id in _checks(kind) if clause_id == breaks)
+    suite, name = next((suite, name) for suite, name, clause_id in schedule_checks(kind) if clause_id == breaks)
     with opened(kind, factory, seed=seed) as settings, pytest.raises(ClauseViolation) as caught:
-        _search(kind, factory, settings, suite, name)
+        search(kind, factory, settings, suite, name)
     return caught.value
 
 
@@ -79,13 +59,9 @@ def test_one_seed_gives_one_schedule() -> None:
     assert said[0] == said[1]
 
 
-@pytest.mark.parametrize(("kind", "factory"), _RIGHT, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(("kind", "factory"), RIGHT, ids=lambda value: getattr(value, "__name__", value))
 def test_a_right_target_is_never_accused(kind: Target, factory: Any) -> None:
-    for seed in range(2):
-        with opened(kind, factory, seed=seed) as settings:
-            for suite, name, _ in _checks(kind):
-                with contextlib.suppress(Unsupported):
-                    _search(kind, factory, settings, suite, name)
+    assert alarms(kind, factory, seeds=range(2)) == []
 
 
 # Targets that do not run on the deterministic loop
@@ -141,9 +117,9 @@ def test_what_answers_over_a_connection_is_not_tried() -> None:
                 await writer.wait_closed()
 
         with opened(Target.STORE, store) as settings:
-            for suite, name, _ in _checks(Target.STORE):
+            for suite, name, _ in schedule_checks(Target.STORE):
                 with pytest.raises(NotApplicable, match="it answers from outside of this process"):
-                    _search(Target.STORE, store, settings, suite, name)
+                    search(Target.STORE, store, settings, suite, name)
             assert len(set(used)) == 1, "a connection of the real loop was used on another one"
             assert judge(Target.STORE, store, settings, "COORD-INC-03") == (Verdict.PASS, "")
             assert judge(Target.STORE, store, settings, "COORD-ERR-04")[0] is Verdict.UNTESTED
@@ -168,9 +144,9 @@ class OnThreads(MemoryCoordinationStore):
 
 def test_what_works_on_threads_is_not_accused_though_it_swallows_the_refusal() -> None:
     with opened(Target.STORE, OnThreads) as settings:
-        for suite, name, _ in _checks(Target.STORE):
+        for suite, name, _ in schedule_checks(Target.STORE):
             with pytest.raises(NotApplicable, match=r"run_in_executor needs real time"):
-                _search(Target.STORE, OnThreads, settings, suite, name)
+                search(Target.STORE, OnThreads, settings, suite, name)
 
 
 class WaitsForRealTime(MemoryCoordinationStore):
@@ -191,7 +167,7 @@ def test_what_waits_for_real_time_is_not_accused() -> None:
         opened(Target.STORE, WaitsForRealTime) as settings,
         pytest.raises(NotApplicable, match="it waits for real time on the deterministic loop"),
     ):
-        _search(Target.STORE, WaitsForRealTime, settings, CoordinationSchedules, "test_no_schedule_loses_an_increment")
+        search(Target.STORE, WaitsForRealTime, settings, CoordinationSchedules, "test_no_schedule_loses_an_increment")
 
 
 class OneLockForAll(MemoryCoordinationStore):
@@ -218,9 +194,9 @@ def test_a_lock_of_the_whole_process_breaks_neither_kind_of_check(real_first: bo
             OneLockForAll.lock = asyncio.Lock()
             _wait_for_the_lock_on_the_real_loop(settings)
             with pytest.raises(NotApplicable, match="different event loop"):
-                _search(Target.STORE, OneLockForAll, settings, CoordinationSchedules, test)
+                search(Target.STORE, OneLockForAll, settings, CoordinationSchedules, test)
         else:
-            _search(Target.STORE, OneLockForAll, settings, CoordinationSchedules, test)
+            search(Target.STORE, OneLockForAll, settings, CoordinationSchedules, test)
             assert judge(Target.STORE, OneLockForAll, settings, "COORD-INC-03") == (Verdict.PASS, "")
 
 
@@ -245,7 +221,7 @@ def test_a_step_that_blocks_is_waited_for_within_a_bound() -> None:
         settings.profile = replace(settings.profile, check_seconds=0.2)
         settings.capabilities = replace(settings.capabilities, call_timeout_seconds=0.1)
         with pytest.raises(Inconclusive, match="a step of the target blocks"):
-            _search(Target.STORE, BlocksTheLoop, settings, CoordinationSchedules, "test_no_schedule_loses_an_increment")
+            search(Target.STORE, BlocksTheLoop, settings, CoordinationSchedules, "test_no_schedule_loses_an_increment")
 
 
 class WakesOnlyWhoWaits(MemoryCoordinationStore):
