@@ -189,7 +189,7 @@ class DeterministicLoop(RefusingLoop):
             if step.task is None:
                 break
             lanes += 1
-        extra = len(held) if lanes == len(ready) else 0
+        extra = len(held)
         near = self._timer_is_near()
         options = lanes + extra + near
         if options < 2:
@@ -208,16 +208,19 @@ class DeterministicLoop(RefusingLoop):
             overtaken = ready[: min(chosen, lanes)] + held[: max(chosen - lanes, 0)]
             self.story.deviate([step.task for step in overtaken], by_timer=chosen == reachable)
         if chosen == reachable:
-            held.extend(step for step in ready if step.task is not None)
-            ready[:] = [step for step in ready if step.task is None]
+            self._hold_all()
             self._fire_next_timer()
         elif chosen < lanes:
             held.extend(ready[:chosen])
             del ready[:chosen]
         else:
             step = held.pop(chosen - lanes)
-            held.extend(ready)
-            ready[:] = [step]
+            self._hold_all()
+            ready.insert(0, step)
+
+    def _hold_all(self) -> None:
+        self._held.extend(step for step in self._ready if step.task is not None)
+        self._ready[:] = [step for step in self._ready if step.task is None]
 
     def _timer_is_near(self) -> bool:
         timers = self._timers

@@ -1,12 +1,14 @@
 """Search for a schedule under which a scenario fails: a fast sweep, then the fewest deviations from asyncio's order.
 
-The sweep tries every single deviation, in a random order, and between them lists that deviate often and lists that
-deviate two or three times anywhere. One deviation holds a task back until nothing else can be done, so that few of
-them reach deep. What fails is handed to Hypothesis, which looks for the smallest part of it that still fails.
+Where there are few schedules the sweep tries them all. Else it tries every single deviation, in a random order, and
+between them lists that deviate often and lists that deviate two or three times anywhere. One deviation holds a task
+back until nothing else can be done, so that few of them reach deep. What fails is handed to Hypothesis, which looks
+for the smallest part of it that still fails.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import time
@@ -29,6 +31,9 @@ Scenario = Callable[[], Coroutine[Any, Any, object]]
 _TOKEN = re.compile(r"\d+:(\d+=\d+(\+\d+=\d+)*)?", re.ASCII)
 _MORE_THAN_ANY = 100_000
 """Zeros of the first run, so that every choice point is counted."""
+_MORE_THAN_LEFT = 1_000
+_FEW_SCHEDULES = 100
+"""Where asyncio's own order has no more choices than this, multiplied, all schedules are tried, each once."""
 _SHRINK_EXAMPLES = 60
 _SINGLES_TRIED = 400
 
@@ -140,11 +145,16 @@ class ScheduleSearch:
         return error
 
     def sweep(self, runs: int, *, until: float = float("inf")) -> ScheduleFailure | None:
-        """The first failure in so many runs, asyncio's own order among them; ``until`` in monotonic seconds."""
+        """The first failure in so many runs, asyncio's own order among them; ``until`` in monotonic seconds.
+
+        It ends earlier where there are few schedules and all of them were tried.
+        """
         error = self.baseline()
         if error is not None:
             return ScheduleFailure(Schedule((), self._program), error, 1)
-        for number, choices in enumerate(islice(self._candidates(), max(runs - 1, 0)), 2):
+        few = math.prod(self._points) <= _FEW_SCHEDULES
+        lists = self._every() if few else self._candidates()
+        for number, choices in enumerate(islice(lists, max(runs - 1, 0)), 2):
             error = self.run(choices)
             if error is not None:
                 return ScheduleFailure(Schedule.of(choices, self.loop.points, self._program), error, number)
@@ -201,6 +211,16 @@ class ScheduleSearch:
 
     def _singles(self) -> Iterator[tuple[int, int]]:
         return ((place, choice) for place, options in enumerate(self._points) for choice in range(1, options))
+
+    def _every(self) -> Iterator[Sequence[int]]:
+        """All schedules but asyncio's own, each once: the next is the last one with its last number raised."""
+        taken = [0] * len(self._points)
+        points: Sequence[int] = self._points
+        while place := next((at for at in range(len(points), 0, -1) if taken[at - 1] + 1 < points[at - 1]), 0):
+            taken = [*taken[: place - 1], taken[place - 1] + 1]
+            yield [*taken, *([0] * _MORE_THAN_LEFT)]
+            points = self.loop.points
+            taken += [0] * (len(points) - len(taken))
 
     def _candidates(self) -> Iterator[Sequence[int]]:
         """Lists for the sweep. Deviations make choice points of their own, hence the length."""
