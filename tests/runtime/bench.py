@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flowcraft_conformance import (
@@ -100,7 +102,7 @@ class ListAdapter(BaseDistributedAdapter):
         self.handler = handler
 
     async def enqueue_job(self, job: JobPayload) -> None:
-        self.queue.append(job)
+        self.queue.append(replace(job, attempt=1, is_last_attempt=False))
 
     async def publish_final_result(self, run_id: str, result: FinalResult) -> None:
         if self.before_publishing is not None:
@@ -122,7 +124,7 @@ class ListAdapter(BaseDistributedAdapter):
                 self.clock.advance(later.delay_seconds)
                 self.queue.append(job)
             except Exception as error:
-                if job.is_last_attempt and job.attempt > 1:
+                if job.is_last_attempt:
                     await self.abandon_job(job, str(error))
                 else:
                     number = job.attempt + 1
@@ -131,6 +133,4 @@ class ListAdapter(BaseDistributedAdapter):
 
     def state(self, run_id: str = "r") -> dict[str, Any]:
         """What is stored of a run."""
-        import json
-
         return {key: json.loads(text) for key, text in self.backend.runs.get(run_id, {}).items()}

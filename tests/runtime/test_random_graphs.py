@@ -8,7 +8,7 @@ import random
 import pytest
 
 from flowcraft_conformance import BlueprintError, FlowRuntime, RuntimeOptions
-from flowcraft_conformance.checking.blueprints import random_blueprint
+from flowcraft_conformance.checking.blueprints import flow, node, random_blueprint
 from flowcraft_conformance.checking.clock import VirtualClock
 from flowcraft_conformance.harness.nodes import CLOCK, kit_registry
 from flowcraft_conformance.harness.oracle import Outcome, comparable, possible_outcomes
@@ -69,8 +69,6 @@ def test_what_never_ends_is_told_apart_from_what_sleeps() -> None:
         await asyncio.Event().wait()
 
     async def run() -> None:
-        from flowcraft_conformance.checking.blueprints import flow, node
-
         blueprint = flow("b", node("a", "for_ever"))
         with pytest.raises(RuntimeError, match="something else than the clock"):
             await possible_outcomes(blueprint, lambda: {"for_ever": for_ever})
@@ -80,8 +78,6 @@ def test_what_never_ends_is_told_apart_from_what_sleeps() -> None:
 
 def test_a_blueprint_that_cannot_run_is_refused_by_both() -> None:
     async def run() -> None:
-        from flowcraft_conformance.checking.blueprints import flow, node
-
         blueprint = flow("b", node("s"), "a>b b>a s>a")
         with pytest.raises(BlueprintError, match="cycle"):
             await possible_outcomes(blueprint, kit_registry)
