@@ -123,12 +123,12 @@ def test_heartbeats_that_fail_for_a_while_stop_nothing(guarded: bool) -> None:
         extend: Any = adapter.coordination_store.extend_ttl
         failures = 0
 
-        async def fails_three_times(key: str, ttl: int) -> bool:
+        async def fails_three_times(key: str, ttl_seconds: int) -> bool:
             nonlocal failures
             failures += 1
             if failures <= 3:
                 raise ConnectionError("away")
-            return bool(await extend(key, ttl))
+            return bool(await extend(key, ttl_seconds))
 
         adapter.coordination_store.extend_ttl = fails_three_times  # type: ignore[method-assign]
         running = asyncio.ensure_future(adapter.handle_job(adapter.queue.pop()))
