@@ -100,6 +100,7 @@ def _parsed(expression: str) -> Any:
         raise ValueError(f"an expression has at most {_LONGEST} characters, this has {len(expression)}")
     translated = _TOKEN.sub(_in_python, expression).strip()
     try:
+        ast.parse(translated, mode="eval")  # one expression, no statement
         return EvalWithCompoundTypes.parse(translated)
     except Exception as error:
         raise ValueError(f"{expression!r} is no expression: {error}") from error
