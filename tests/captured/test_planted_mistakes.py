@@ -13,6 +13,7 @@ from flowcraft_conformance.harness.captured.plan import Plan
 from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.harness.captured.search import Captured, SearchResult
 from flowcraft_conformance.harness.nodes import kit_registry
+from tests.mutants.adapter_parts import QueuelessAdapter, harness_of
 from tests.mutants.adapters import (
     PLANTED,
     AcknowledgesBeforeTheWork,
@@ -23,8 +24,6 @@ from tests.mutants.adapters import (
     MarksThenCounts,
     PassesSkippedBranchOnOnce,
     PublishesTwoStatuses,
-    QueuelessAdapter,
-    harness_of,
 )
 
 _SHOWN_BY = {

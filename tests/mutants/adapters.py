@@ -1,76 +1,19 @@
-"""Broken adapters, named by their behaviour: each is the reference adapter with one mistake."""
+"""Adapters that fail when a job is lost, repeated or late: each is the reference adapter with one mistake."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import ClassVar
 
-from flowcraft_conformance import (
-    AdapterHarness,
-    AdapterOptions,
-    BaseDistributedAdapter,
-    FinalResult,
-    IAsyncContext,
-    ICoordinationStore,
-    JobPayload,
-    PatchOperation,
-)
+from flowcraft_conformance import AdapterOptions, FinalResult, JobPayload, PatchOperation
 from flowcraft_conformance.runtime.core import RuntimeCore
-from flowcraft_conformance.runtime.graph import END, Graph
+from flowcraft_conformance.runtime.graph import END
 from flowcraft_conformance.runtime.joins import Joins
 from flowcraft_conformance.runtime.leases import NodeLease
 from flowcraft_conformance.runtime.routing import Decision
 from flowcraft_conformance.runtime.state import RunState, RunStatusRecord
-from reference_adapters.memory import MemoryBackend, MemoryContext, MemoryCoordinationStore
-
-
-class QueuelessAdapter(BaseDistributedAdapter):
-    """The reference adapter in memory, for captured runs: the kit is its queue."""
-
-    breaks: ClassVar[str] = ""
-
-    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
-        super().__init__(options)
-        self.backend = backend
-
-    @property
-    def core(self) -> RuntimeCore:
-        """Where a mutant puts its mistake."""
-        return self._runs._core
-
-    def create_context(self, run_id: str) -> IAsyncContext:
-        return MemoryContext(self.backend, run_id)
-
-    async def process_jobs(self, handler: object) -> None:
-        raise NotImplementedError("captured runs only")
-
-    async def enqueue_job(self, job: JobPayload) -> None:
-        raise NotImplementedError("captured runs only")
-
-    async def publish_final_result(self, run_id: str, result: FinalResult) -> None:
-        raise NotImplementedError("captured runs only")
-
-
-class QueuelessHarness(AdapterHarness):
-    """Makes one kind of adapter on a backend of its own."""
-
-    adapter: ClassVar[type[QueuelessAdapter]] = QueuelessAdapter
-
-    def __init__(self, scope: str) -> None:
-        super().__init__(scope)
-        self.backend = MemoryBackend()
-
-    async def create_store(self) -> ICoordinationStore:
-        return MemoryCoordinationStore(self.backend)
-
-    async def create_adapter(self, options: AdapterOptions) -> BaseDistributedAdapter:
-        return self.adapter(options, self.backend)
-
-
-def harness_of(adapter: type[QueuelessAdapter]) -> type[QueuelessHarness]:
-    """A harness class for one adapter."""
-    return type(f"{adapter.__name__}Harness", (QueuelessHarness,), {"adapter": adapter})
+from reference_adapters.memory import MemoryBackend
+from tests.mutants.adapter_parts import QueuelessAdapter
 
 
 class _CountingJoins(Joins):
@@ -102,9 +45,7 @@ class CountsWithoutDedupe(QueuelessAdapter):
 
     breaks = "DLV-DUP-01"
 
-    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
-        super().__init__(options, backend)
-        _use_joins(self, _CountingJoins)
+    joins_type = _CountingJoins
 
 
 class _MarkThenCount(_CountingJoins):
@@ -120,9 +61,7 @@ class MarksThenCounts(QueuelessAdapter):
 
     breaks = "DLV-CRASH-01"
 
-    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
-        super().__init__(options, backend)
-        _use_joins(self, _MarkThenCount)
+    joins_type = _MarkThenCount
 
 
 class _DeleteThenEnqueue(_CountingJoins):
@@ -142,9 +81,7 @@ class DeletesCounterBeforeEnqueue(QueuelessAdapter):
 
     breaks = "DLV-CRASH-01"
 
-    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
-        super().__init__(options, backend)
-        _use_joins(self, _DeleteThenEnqueue)
+    joins_type = _DeleteThenEnqueue
 
 
 class AcknowledgesBeforeTheWork(QueuelessAdapter):
@@ -189,9 +126,7 @@ class PassesSkippedBranchOnOnce(QueuelessAdapter):
 
     breaks = "DLV-CRASH-01"
 
-    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
-        super().__init__(options, backend)
-        _use_joins(self, _SkipOnce)
+    joins_type = _SkipOnce
 
 
 class _KeyDecidesAny(Joins):
@@ -212,9 +147,7 @@ class AnyJoinForgetsItsWinner(QueuelessAdapter):
 
     breaks = "HB-01"
 
-    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
-        super().__init__(options, backend)
-        _use_joins(self, _KeyDecidesAny)
+    joins_type = _KeyDecidesAny
 
 
 class _LastWordCounts(RuntimeCore):
@@ -228,10 +161,7 @@ class PublishesTwoStatuses(QueuelessAdapter):
 
     breaks = "RESULT-01"
 
-    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
-        super().__init__(options, backend)
-        core = _LastWordCounts(self, options)
-        self._jobs._core = self._runs._core = core
+    core_type = _LastWordCounts
 
 
 class _PlainPatchState(RunState):
@@ -258,21 +188,8 @@ class CommitsAfterWakingUp(QueuelessAdapter):
 
     breaks = "HB-01"
 
-    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
-        super().__init__(options, backend)
-        self.core.state = lambda run_id: _PlainPatchState(run_id, self.create_context(run_id))  # type: ignore[method-assign]
-        self.core.lease = lambda state, node_id: _Trusting(  # type: ignore[method-assign]
-            self.core.store, state.keys.nodelock(node_id), self.core.ttls.nodelock, self.core.clock, self.logger
-        )
-
-
-def _use_joins(adapter: QueuelessAdapter, joins: type[Joins]) -> None:
-    core = adapter.core
-
-    def make(graph: Graph, state: RunState) -> Joins:
-        return joins(graph, state, core.store, core.ttls.joinlock)
-
-    core.joins = make  # type: ignore[method-assign]
+    state_type = _PlainPatchState
+    lease_type = _Trusting
 
 
 PLANTED: tuple[type[QueuelessAdapter], ...] = (
