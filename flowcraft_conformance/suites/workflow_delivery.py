@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowcraft_conformance.checking.blueprints import EXAMPLES, flow, node
+from flowcraft_conformance.checking.blueprints import flow, node
 from flowcraft_conformance.contract.options import CoordinationTtls
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
 from flowcraft_conformance.harness.captured.judging import Trace
@@ -66,7 +66,8 @@ class WorkflowDelivery:
 
     @checks("RESULT-02")
     def test_the_reason_names_the_node_and_its_error(self, flowcraft_adapter_bench: AdapterBench) -> None:
-        flowcraft_adapter_bench.plain(Scenario(EXAMPLES["failure"], kit_registry), also=_names_node_and_error)
+        unpaid = flow("unpaid", node("payment", "fail", message="boom"), "order>payment order>parcel")
+        flowcraft_adapter_bench.plain(Scenario(unpaid, kit_registry), also=_names_node_and_error)
 
 
 def _ran_twice_under_its_lease(trace: Trace) -> str | None:
@@ -78,5 +79,5 @@ def _ran_twice_under_its_lease(trace: Trace) -> str | None:
 
 def _names_node_and_error(trace: Trace) -> str | None:
     reason = trace.results[0].reason or "" if trace.results else ""
-    missing = [word for word in ("b", "boom") if word not in reason]
+    missing = [word for word in ("payment", "boom") if word not in reason]
     return f"the reason {reason!r} does not name {missing[0]!r}" if missing else None
