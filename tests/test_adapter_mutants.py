@@ -6,12 +6,13 @@ import copy
 
 import pytest
 
+from flowcraft_conformance.checking.blueprints import EXAMPLES
 from flowcraft_conformance.contract.verdicts import Verdict
-from flowcraft_conformance.suites import workflow_graphs, workflow_rules
+from flowcraft_conformance.suites import workflow_rules
 from flowcraft_conformance.suites.suite import checks_of
 from flowcraft_conformance.suites.workflows import WorkflowSuite
-from tests.mutants.adapter_parts import QueuelessAdapter, harness_of
-from tests.mutants.adapters import PLANTED
+from tests.mutants.adapter_parts import PartedAdapter
+from tests.mutants.adapters import PLANTED, QueuelessAdapter, harness_of
 from tests.mutants.adapters_clients import CLIENTS
 from tests.mutants.adapters_joins import JOINS
 from tests.mutants.adapters_rules import RULES
@@ -24,7 +25,7 @@ CLAUSES = sorted(set(checks_of(WorkflowSuite).values()))
 @pytest.fixture(autouse=True)
 def own_blueprints(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some mutants spoil the blueprints they run: no other test is to see it."""
-    monkeypatch.setattr(workflow_graphs, "EXAMPLES", copy.deepcopy(workflow_graphs.EXAMPLES))
+    monkeypatch.setattr("flowcraft_conformance.suites.workflow_graphs.EXAMPLES", copy.deepcopy(EXAMPLES))
     monkeypatch.setattr(workflow_rules, "_RETRIES", copy.deepcopy(workflow_rules._RETRIES))
 
 
@@ -42,6 +43,6 @@ def test_every_checked_clause_has_a_mutant() -> None:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("clause", CLAUSES)
 def test_the_reference_adapter_passes(clause: str, seed: int) -> None:
-    with opened_adapter(harness_of(QueuelessAdapter), seed) as target:
+    with opened_adapter(harness_of(PartedAdapter), seed) as target:
         verdict, said = judge_adapter(target, clause)
     assert verdict is Verdict.PASS, said

@@ -13,7 +13,6 @@ from flowcraft_conformance.harness.captured.plan import Plan
 from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.harness.captured.search import Captured, SearchResult
 from flowcraft_conformance.harness.nodes import kit_registry
-from tests.mutants.adapter_parts import QueuelessAdapter, harness_of
 from tests.mutants.adapters import (
     PLANTED,
     AcknowledgesBeforeTheWork,
@@ -24,6 +23,8 @@ from tests.mutants.adapters import (
     MarksThenCounts,
     PassesSkippedBranchOnOnce,
     PublishesTwoStatuses,
+    QueuelessAdapter,
+    harness_of,
 )
 
 _SHOWN_BY = {
@@ -36,7 +37,7 @@ _SHOWN_BY = {
     PublishesTwoStatuses: "apart",
     CommitsAfterWakingUp: "writes",
 }
-_MOST_PLANS = 2500
+_MOST_PLANS = 600
 
 
 def _search(harness: type[AdapterHarness], scenario: Scenario, most_plans: int, seed: int = 0) -> SearchResult:

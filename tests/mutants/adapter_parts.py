@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from flowcraft_conformance import (
-    AdapterHarness,
-    AdapterOptions,
-    BaseDistributedAdapter,
-    FinalResult,
-    IAsyncContext,
-    ICoordinationStore,
-    JobPayload,
-)
+from flowcraft_conformance import AdapterOptions, JobPayload
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.runtime.core import RuntimeCore
 from flowcraft_conformance.runtime.execution import NodeRunner
@@ -22,7 +14,8 @@ from flowcraft_conformance.runtime.joins import Joins
 from flowcraft_conformance.runtime.leases import NodeLease
 from flowcraft_conformance.runtime.runs import Runs
 from flowcraft_conformance.runtime.state import RunState
-from reference_adapters.memory import MemoryBackend, MemoryContext, MemoryCoordinationStore
+from reference_adapters.memory import MemoryBackend
+from tests.mutants.adapters import QueuelessAdapter
 
 
 class Work(_Work):
@@ -42,11 +35,8 @@ class Jobs(JobHandler):
             return await lease.keep(self.work_type(self._core, job, graph, state, lease).do())
 
 
-class QueuelessAdapter(BaseDistributedAdapter):
-    """The reference adapter in memory, for captured runs: the kit is its queue."""
-
-    breaks: ClassVar[str] = ""
-    """The clause that a mutant breaks."""
+class PartedAdapter(QueuelessAdapter):
+    """The reference adapter, put together from these parts."""
 
     core_type: ClassVar[type[RuntimeCore]] = RuntimeCore
     state_type: ClassVar[type[RunState]] = RunState
@@ -58,8 +48,7 @@ class QueuelessAdapter(BaseDistributedAdapter):
     runs_type: ClassVar[type[Runs]] = Runs
 
     def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
-        super().__init__(options)
-        self.backend = backend
+        super().__init__(options, backend)
         core = self.core_type(self, options)
         core.state = lambda run_id: self.state_type(run_id, self.create_context(run_id))  # type: ignore[method-assign]
         core.joins = lambda graph, state: self.joins_type(  # type: ignore[method-assign]
@@ -73,39 +62,6 @@ class QueuelessAdapter(BaseDistributedAdapter):
         jobs.work_type = self.work_type
         self._jobs = jobs
         self._runs = self.runs_type(core)
-
-    def create_context(self, run_id: str) -> IAsyncContext:
-        return MemoryContext(self.backend, run_id)
-
-    async def process_jobs(self, handler: object) -> None:
-        raise NotImplementedError("captured runs only")
-
-    async def enqueue_job(self, job: JobPayload) -> None:
-        raise NotImplementedError("captured runs only")
-
-    async def publish_final_result(self, run_id: str, result: FinalResult) -> None:
-        raise NotImplementedError("captured runs only")
-
-
-class QueuelessHarness(AdapterHarness):
-    """Makes one kind of adapter on a backend of its own."""
-
-    adapter: ClassVar[type[QueuelessAdapter]] = QueuelessAdapter
-
-    def __init__(self, scope: str) -> None:
-        super().__init__(scope)
-        self.backend = MemoryBackend()
-
-    async def create_store(self) -> ICoordinationStore:
-        return MemoryCoordinationStore(self.backend)
-
-    async def create_adapter(self, options: AdapterOptions) -> BaseDistributedAdapter:
-        return self.adapter(options, self.backend)
-
-
-def harness_of(adapter: type[QueuelessAdapter]) -> type[QueuelessHarness]:
-    """A harness class for one adapter."""
-    return type(f"{adapter.__name__}Harness", (QueuelessHarness,), {"adapter": adapter})
 
 
 class ReshapingCore(RuntimeCore):

@@ -1,19 +1,77 @@
-"""Adapters that fail when a job is lost, repeated or late: each is the reference adapter with one mistake."""
+"""Broken adapters, named by their behaviour: each is the reference adapter with one mistake."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import ClassVar
 
-from flowcraft_conformance import AdapterOptions, FinalResult, JobPayload, PatchOperation
+from flowcraft_conformance import (
+    AdapterHarness,
+    AdapterOptions,
+    BaseDistributedAdapter,
+    FinalResult,
+    IAsyncContext,
+    ICoordinationStore,
+    JobDeferred,
+    JobPayload,
+    PatchOperation,
+)
 from flowcraft_conformance.runtime.core import RuntimeCore
-from flowcraft_conformance.runtime.graph import END
+from flowcraft_conformance.runtime.graph import END, Graph
 from flowcraft_conformance.runtime.joins import Joins
 from flowcraft_conformance.runtime.leases import NodeLease
 from flowcraft_conformance.runtime.routing import Decision
-from flowcraft_conformance.runtime.state import RunState, RunStatusRecord
-from reference_adapters.memory import MemoryBackend
-from tests.mutants.adapter_parts import QueuelessAdapter
+from flowcraft_conformance.runtime.state import RunState
+from reference_adapters.memory import MemoryBackend, MemoryContext, MemoryCoordinationStore
+
+
+class QueuelessAdapter(BaseDistributedAdapter):
+    """The reference adapter in memory, for captured runs: the kit is its queue."""
+
+    breaks: ClassVar[str] = ""
+
+    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
+        super().__init__(options)
+        self.backend = backend
+
+    @property
+    def core(self) -> RuntimeCore:
+        """Where a mutant puts its mistake."""
+        return self._runs._core
+
+    def create_context(self, run_id: str) -> IAsyncContext:
+        return MemoryContext(self.backend, run_id)
+
+    async def process_jobs(self, handler: object) -> None:
+        raise NotImplementedError("captured runs only")
+
+    async def enqueue_job(self, job: JobPayload) -> None:
+        raise NotImplementedError("captured runs only")
+
+    async def publish_final_result(self, run_id: str, result: FinalResult) -> None:
+        raise NotImplementedError("captured runs only")
+
+
+class QueuelessHarness(AdapterHarness):
+    """Makes one kind of adapter on a backend of its own."""
+
+    adapter: ClassVar[type[QueuelessAdapter]] = QueuelessAdapter
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(scope)
+        self.backend = MemoryBackend()
+
+    async def create_store(self) -> ICoordinationStore:
+        return MemoryCoordinationStore(self.backend)
+
+    async def create_adapter(self, options: AdapterOptions) -> BaseDistributedAdapter:
+        return self.adapter(options, self.backend)
+
+
+def harness_of(adapter: type[QueuelessAdapter]) -> type[QueuelessHarness]:
+    """A harness class for one adapter."""
+    return type(f"{adapter.__name__}Harness", (QueuelessHarness,), {"adapter": adapter})
 
 
 class _CountingJoins(Joins):
@@ -45,7 +103,9 @@ class CountsWithoutDedupe(QueuelessAdapter):
 
     breaks = "DLV-DUP-01"
 
-    joins_type = _CountingJoins
+    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
+        super().__init__(options, backend)
+        _use_joins(self, _CountingJoins)
 
 
 class _MarkThenCount(_CountingJoins):
@@ -61,7 +121,9 @@ class MarksThenCounts(QueuelessAdapter):
 
     breaks = "DLV-CRASH-01"
 
-    joins_type = _MarkThenCount
+    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
+        super().__init__(options, backend)
+        _use_joins(self, _MarkThenCount)
 
 
 class _DeleteThenEnqueue(_CountingJoins):
@@ -81,7 +143,9 @@ class DeletesCounterBeforeEnqueue(QueuelessAdapter):
 
     breaks = "DLV-CRASH-01"
 
-    joins_type = _DeleteThenEnqueue
+    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
+        super().__init__(options, backend)
+        _use_joins(self, _DeleteThenEnqueue)
 
 
 class AcknowledgesBeforeTheWork(QueuelessAdapter):
@@ -126,7 +190,9 @@ class PassesSkippedBranchOnOnce(QueuelessAdapter):
 
     breaks = "DLV-CRASH-01"
 
-    joins_type = _SkipOnce
+    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
+        super().__init__(options, backend)
+        _use_joins(self, _SkipOnce)
 
 
 class _KeyDecidesAny(Joins):
@@ -147,21 +213,24 @@ class AnyJoinForgetsItsWinner(QueuelessAdapter):
 
     breaks = "HB-01"
 
-    joins_type = _KeyDecidesAny
-
-
-class _LastWordCounts(RuntimeCore):
-    async def conclude(self, state: RunState, result: FinalResult, owner: str) -> None:
-        await self.adapter.publish_final_result(state.run_id, result)
-        await state.context.set("_status", RunStatusRecord(result.status, result.reason, published=True).to_json())
+    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
+        super().__init__(options, backend)
+        _use_joins(self, _KeyDecidesAny)
 
 
 class PublishesTwoStatuses(QueuelessAdapter):
-    """Publishes what each job comes to, whatever was published before."""
+    """Publishes a failure for a call that failed, and raises, so that the job is repeated and the run completes."""
 
     breaks = "RESULT-01"
 
-    core_type = _LastWordCounts
+    async def handle_job(self, job: JobPayload) -> None:
+        try:
+            await super().handle_job(job)
+        except JobDeferred:
+            raise
+        except Exception as error:
+            await self.publish_final_result(job.run_id, FinalResult("failed", reason=f"{job.node_id}: {error}"))
+            raise
 
 
 class _PlainPatchState(RunState):
@@ -188,8 +257,21 @@ class CommitsAfterWakingUp(QueuelessAdapter):
 
     breaks = "HB-01"
 
-    state_type = _PlainPatchState
-    lease_type = _Trusting
+    def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
+        super().__init__(options, backend)
+        self.core.state = lambda run_id: _PlainPatchState(run_id, self.create_context(run_id))  # type: ignore[method-assign]
+        self.core.lease = lambda state, node_id: _Trusting(  # type: ignore[method-assign]
+            self.core.store, state.keys.nodelock(node_id), self.core.ttls.nodelock, self.core.clock, self.logger
+        )
+
+
+def _use_joins(adapter: QueuelessAdapter, joins: type[Joins]) -> None:
+    core = adapter.core
+
+    def make(graph: Graph, state: RunState) -> Joins:
+        return joins(graph, state, core.store, core.ttls.joinlock)
+
+    core.joins = make  # type: ignore[method-assign]
 
 
 PLANTED: tuple[type[QueuelessAdapter], ...] = (

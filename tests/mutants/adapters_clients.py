@@ -15,7 +15,7 @@ from flowcraft_conformance.runtime.routing import Decision
 from flowcraft_conformance.runtime.runs import Runs
 from flowcraft_conformance.runtime.state import RESUME_PREFIX, RunState
 from flowcraft_conformance.runtime.tracked import TrackedContext
-from tests.mutants.adapter_parts import Jobs, QueuelessAdapter, Work
+from tests.mutants.adapter_parts import Jobs, PartedAdapter, Work
 from tests.mutants.adapters_rules import TakesEveryActionsEdge
 
 
@@ -27,7 +27,7 @@ class _Swallows(RuntimeCore):
             self.logger.warning("a job could not be enqueued", error=repr(error))
 
 
-class SwallowsAFailingEnqueue(QueuelessAdapter):
+class SwallowsAFailingEnqueue(PartedAdapter):
     """Logs that the queue refused a job, and acknowledges its own."""
 
     breaks = "FAULT-01"
@@ -49,7 +49,7 @@ class _FailsSilently(Work):
             return False
 
 
-class AcknowledgesWhatFailed(QueuelessAdapter):
+class AcknowledgesWhatFailed(PartedAdapter):
     """Logs every failure of its backend, and acknowledges the job."""
 
     breaks = "FAULT-01"
@@ -61,7 +61,7 @@ class _ErrorOnly(Work):
         return await super()._failed(reason.rpartition(": ")[2])
 
 
-class ReasonWithoutItsNode(QueuelessAdapter):
+class ReasonWithoutItsNode(PartedAdapter):
     """Publishes the error, and not where it was."""
 
     breaks = "RESULT-02"
@@ -73,7 +73,7 @@ class _NodeOnly(Work):
         return await super()._failed(reason.partition(": ")[0])
 
 
-class ReasonWithoutItsError(QueuelessAdapter):
+class ReasonWithoutItsError(PartedAdapter):
     """Publishes which node has failed, and not why."""
 
     breaks = "RESULT-02"
@@ -88,7 +88,7 @@ class _DropsUnknown(Jobs):
         return await super()._admitted(job, state)
 
 
-class DropsUnknownBlueprints(QueuelessAdapter):
+class DropsUnknownBlueprints(PartedAdapter):
     """Logs that it does not know a blueprint, and nothing else."""
 
     breaks = "RESULT-03"
@@ -102,7 +102,7 @@ class _StartsOver(Runs):
         await super().start(blueprint_id, initial, run_id)
 
 
-class SecondStartRunsAgain(QueuelessAdapter):
+class SecondStartRunsAgain(PartedAdapter):
     """Forgets what a run has done when it is started again."""
 
     breaks = "START-01"
@@ -115,7 +115,7 @@ class _WritesAgain(Runs):
         await self._core.state(run_id).context.patch([SetOp(key, value) for key, value in initial.items()])
 
 
-class SecondStartChangesTheState(QueuelessAdapter):
+class SecondStartChangesTheState(PartedAdapter):
     """Writes the initial context of every start."""
 
     breaks = "START-01"
@@ -128,14 +128,14 @@ class _StartsHalf(Runs):
             await super().start(blueprint_id, initial, run_id)
 
 
-class StartIsNotCompleted(QueuelessAdapter):
+class StartIsNotCompleted(PartedAdapter):
     """Takes a run that was begun for one whose first jobs are on the queue."""
 
     breaks = "START-01"
     runs_type = _StartsHalf
 
 
-class OnlyLogsGivingUp(QueuelessAdapter):
+class OnlyLogsGivingUp(PartedAdapter):
     """Logs that a job was given up: its run stays silent."""
 
     breaks = "DLQ-01"
@@ -144,7 +144,7 @@ class OnlyLogsGivingUp(QueuelessAdapter):
         self.logger.error("a job was given up", node=job.node_id, reason=reason)
 
 
-class GivesUpWithoutSayingWhy(QueuelessAdapter):
+class GivesUpWithoutSayingWhy(PartedAdapter):
     """Fails the run of a job that was given up with words of its own."""
 
     breaks = "DLQ-01"
@@ -161,7 +161,7 @@ class _DropsOthers(Jobs):
             return None
 
 
-class AcknowledgesAnotherVersionsJob(QueuelessAdapter):
+class AcknowledgesAnotherVersionsJob(PartedAdapter):
     """Drops a job of a version that it does not have."""
 
     breaks = "VER-01"
@@ -176,7 +176,7 @@ class _RaisesAtOthers(Jobs):
             raise RuntimeError("another version") from deferred
 
 
-class UsesUpAttemptsOfAnotherVersion(QueuelessAdapter):
+class UsesUpAttemptsOfAnotherVersion(PartedAdapter):
     """Raises at a job of a version that it does not have."""
 
     breaks = "VER-01"
@@ -191,7 +191,7 @@ class _TakesAll(Jobs):
             return self._core.graph(job.blueprint_id)
 
 
-class RunsAnyVersion(QueuelessAdapter):
+class RunsAnyVersion(PartedAdapter):
     """Does a job of a version that it does not have."""
 
     breaks = "VER-01"
@@ -205,7 +205,7 @@ class _WantsAVersion(Jobs):
         return await super()._admitted(job, state)
 
 
-class DropsRunsWithoutAVersion(QueuelessAdapter):
+class DropsRunsWithoutAVersion(PartedAdapter):
     """Takes a run without a version for one of another version."""
 
     breaks = "VER-01"
@@ -217,7 +217,7 @@ class _EverythingUndone(Runs):
         return await state.decision(node) is None
 
 
-class ReconcilesWhatIsNotReady(QueuelessAdapter):
+class ReconcilesWhatIsNotReady(PartedAdapter):
     """Enqueues every node that is not done, ready or not."""
 
     breaks = "RECON-01"
@@ -234,7 +234,7 @@ class _FinishedToo(Runs):
         return set(graph.starts)
 
 
-class ReconcilesFinishedRuns(QueuelessAdapter):
+class ReconcilesFinishedRuns(PartedAdapter):
     """Enqueues the first nodes of a run that has ended."""
 
     breaks = "RECON-01"
@@ -246,7 +246,7 @@ class _StartsNever(Runs):
         return node not in graph.starts and await super()._is_to_be_queued(graph, state, node)
 
 
-class ReconcileForgetsStarts(QueuelessAdapter):
+class ReconcileForgetsStarts(PartedAdapter):
     """Looks for nodes behind others only."""
 
     breaks = "RECON-01"
@@ -264,7 +264,7 @@ class _DoesNotWait(Work):
         return Executed(NodeResult(None), TrackedContext(self._state.context), (self._node.id,))
 
 
-class WaitCompletesTheRun(QueuelessAdapter):
+class WaitCompletesTheRun(PartedAdapter):
     """Goes on behind a waiting node at once."""
 
     breaks = "HITL-01"
@@ -276,7 +276,7 @@ class _AllAtOnce(Runs):
         return await super().resume(run_id, action, output, None)
 
 
-class OneResumeResumesAll(QueuelessAdapter):
+class OneResumeResumesAll(PartedAdapter):
     """Resumes every waiting node, whichever was named."""
 
     breaks = "HITL-01"
@@ -293,7 +293,7 @@ class _FirstOnly(Runs):
         return await super().resume(run_id, action, output, node_id)
 
 
-class ResumeOfAllResumesOne(QueuelessAdapter):
+class ResumeOfAllResumesOne(PartedAdapter):
     """Resumes the first waiting node where none is named."""
 
     breaks = "HITL-01"
@@ -306,7 +306,7 @@ class _LastAnswer(RunState):
         return True
 
 
-class SecondAnswerWins(QueuelessAdapter):
+class SecondAnswerWins(PartedAdapter):
     """Writes over the answer that a waiting node has."""
 
     breaks = "HITL-01"
@@ -319,14 +319,14 @@ class _PublishesAgain(RuntimeCore):
         await self.adapter.publish_final_result(state.run_id, FinalResult(record.status, None, record.reason))
 
 
-class PublishesAtEveryEnd(QueuelessAdapter):
+class PublishesAtEveryEnd(PartedAdapter):
     """Publishes the one status of a run as often as it is asked to."""
 
     breaks = "RESULT-01"
     core_type = _PublishesAgain
 
 
-CLIENTS: tuple[type[QueuelessAdapter], ...] = (
+CLIENTS: tuple[type[PartedAdapter], ...] = (
     SwallowsAFailingEnqueue,
     AcknowledgesWhatFailed,
     ReasonWithoutItsNode,

@@ -13,11 +13,11 @@ from flowcraft_conformance.runtime.graph import END
 from flowcraft_conformance.runtime.joins import Joins
 from flowcraft_conformance.runtime.routing import SKIPPED, Decision
 from flowcraft_conformance.runtime.state import RunState
-from tests.mutants.adapter_parts import QueuelessAdapter, ReshapingCore, Work
+from tests.mutants.adapter_parts import PartedAdapter, ReshapingCore, Work
 from tests.mutants.adapters_rules import FirstArrival, TrustsTheQueue
 
 
-class JoinFiresAtFirstArrival(QueuelessAdapter):
+class JoinFiresAtFirstArrival(PartedAdapter):
     """The same, as the joins see it."""
 
     breaks = "JOIN-ALL-01"
@@ -31,7 +31,7 @@ class _TakenOnly(Joins):
         return await super()._settle(edge, target, taken)
 
 
-class WaitsForBranchesNotTaken(QueuelessAdapter):
+class WaitsForBranchesNotTaken(PartedAdapter):
     """An edge that is not taken is never settled: the join behind it waits for ever."""
 
     breaks = "JOIN-ALL-01"
@@ -45,7 +45,7 @@ class _ByPredecessor(Joins):
         return await super()._settle(edge, target, taken) if edge == first else None
 
 
-class CountsParallelEdgesOnce(QueuelessAdapter):
+class CountsParallelEdgesOnce(PartedAdapter):
     """Counts predecessors and waits for edges: a join of parallel edges is never full."""
 
     breaks = "JOIN-ALL-02"
@@ -65,7 +65,7 @@ class _OneGroup(Joins):
         return edges[:32] if len(edges) > 32 else await super().taken(node_id)
 
 
-class LooksAtSoManyPredecessors(QueuelessAdapter):
+class LooksAtSoManyPredecessors(PartedAdapter):
     """A join is full at 32 arrivals, however wide it is."""
 
     breaks = "JOIN-ALL-02"
@@ -79,7 +79,7 @@ class _FallbacksOwn(RunState):
         return await super().commit(node_id, decision, output, ran[-1:], changes)
 
 
-class FallbackKeepsItsOutput(QueuelessAdapter):
+class FallbackKeepsItsOutput(PartedAdapter):
     """Stores the output of a fallback under its own name only."""
 
     breaks = "JOIN-ALL-02"
@@ -92,7 +92,7 @@ class _AllForAny(ReshapingCore):
         return replace(blueprint, nodes=tuple(plain))
 
 
-class TakesAnyForAll(QueuelessAdapter):
+class TakesAnyForAll(PartedAdapter):
     """Runs an ``any`` join once all have arrived, with what all of them gave."""
 
     breaks = "JOIN-ANY-01"
@@ -112,7 +112,7 @@ class _NoThird(Joins):
         return await super()._settle(edge, target, taken)
 
 
-class ThirdArrivalFailsTheRun(QueuelessAdapter):
+class ThirdArrivalFailsTheRun(PartedAdapter):
     """Expects no more than two to arrive at an ``any`` join."""
 
     breaks = "JOIN-ANY-01"
@@ -125,7 +125,7 @@ class _SkipsFailures(Work):
         await self._walk(SKIPPED)
 
 
-class TakesAFailureForASkippedBranch(QueuelessAdapter):
+class TakesAFailureForASkippedBranch(PartedAdapter):
     """Goes on beside a failed node, and completes."""
 
     breaks = "JOIN-FAIL-01"
@@ -151,7 +151,7 @@ class _FailsLate(Work):
         await super()._walk(decision)
 
 
-class FailedPredecessorCountsAsArrived(QueuelessAdapter):
+class FailedPredecessorCountsAsArrived(PartedAdapter):
     """Settles the edges of a failed node as taken, and fails the run at its end."""
 
     breaks = "JOIN-FAIL-01"
@@ -176,7 +176,7 @@ class _OneMore(_Configured):
         return replace(config, max_retries=config.max_retries + 1)
 
 
-class CountsRetriesWithoutTheFirstAttempt(QueuelessAdapter):
+class CountsRetriesWithoutTheFirstAttempt(PartedAdapter):
     """Takes ``max_retries`` for the attempts after the first."""
 
     breaks = "RETRY-01"
@@ -188,7 +188,7 @@ class _Microseconds(_Configured):
         return replace(config, retry_delay=config.retry_delay / 1000)
 
 
-class WaitsMicroseconds(QueuelessAdapter):
+class WaitsMicroseconds(PartedAdapter):
     """Takes ``retry_delay`` for another unit, and tries again too soon."""
 
     breaks = "RETRY-01"
@@ -200,7 +200,7 @@ class _NoTimeout(_Configured):
         return replace(config, timeout=None)
 
 
-class IgnoresTimeouts(QueuelessAdapter):
+class IgnoresTimeouts(PartedAdapter):
     """Waits for a node as long as it takes."""
 
     breaks = "RETRY-01"
@@ -215,7 +215,7 @@ class _NotesAttempts(NodeRunner):
         return await super().attempt(node, value, context, number)
 
 
-class CountsAttemptsInTheBlueprint(QueuelessAdapter):
+class CountsAttemptsInTheBlueprint(PartedAdapter):
     """Notes how often a node was tried in its own params."""
 
     breaks = "RETRY-01"
@@ -234,14 +234,14 @@ class _NoFallback(NodeRunner):
         raise failure
 
 
-class NeverFallsBack(QueuelessAdapter):
+class NeverFallsBack(PartedAdapter):
     """Fails a run whose node has a fallback."""
 
     breaks = "RETRY-01"
     runner_type = _NoFallback
 
 
-JOINS: tuple[type[QueuelessAdapter], ...] = (
+JOINS: tuple[type[PartedAdapter], ...] = (
     WaitsForBranchesNotTaken,
     JoinFiresAtFirstArrival,
     CountsParallelEdgesOnce,

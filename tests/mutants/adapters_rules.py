@@ -14,7 +14,7 @@ from flowcraft_conformance.runtime.graph import END
 from flowcraft_conformance.runtime.joins import Joins
 from flowcraft_conformance.runtime.routing import Decision, route
 from flowcraft_conformance.runtime.state import RunState
-from tests.mutants.adapter_parts import QueuelessAdapter, ReshapingCore, Work
+from tests.mutants.adapter_parts import PartedAdapter, ReshapingCore, Work
 
 
 class _Forgetful(RunState):
@@ -24,7 +24,7 @@ class _Forgetful(RunState):
         return await super().commit(node_id, decision, output, [], changes)
 
 
-class LosesOutputs(QueuelessAdapter):
+class LosesOutputs(PartedAdapter):
     """Notes that a node is done, and not what it gave."""
 
     breaks = "FLOW-ORACLE-01"
@@ -38,7 +38,7 @@ class _OutputsOnly(RunState):
         return await super().commit(node_id, decision, output, ran, [])
 
 
-class LosesWhatNodesWrite(QueuelessAdapter):
+class LosesWhatNodesWrite(PartedAdapter):
     """Stores the output of a node, and not the keys it has set."""
 
     breaks = "FLOW-ORACLE-01"
@@ -59,7 +59,7 @@ class _EnqueueFirst(Work):
         return await super()._commit(executed)
 
 
-class EnqueuesBeforeTheCommit(QueuelessAdapter):
+class EnqueuesBeforeTheCommit(PartedAdapter):
     """Puts what follows on the queue before the output is stored, and takes a job there for leave to run."""
 
     breaks = "FLOW-ORDER-01"
@@ -76,7 +76,7 @@ class FirstArrival(Joins):
         return await super().taken(node_id) or self._graph.incoming[node_id][:1]
 
 
-class StartsAJoinBeforeAllHaveArrived(QueuelessAdapter):
+class StartsAJoinBeforeAllHaveArrived(PartedAdapter):
     """Runs an ``all`` join at the first arrival."""
 
     breaks = "FLOW-ORDER-01"
@@ -88,7 +88,7 @@ class _NoConditions(ReshapingCore):
         return replace(blueprint, edges=tuple(replace(edge, condition=None) for edge in blueprint.edges))
 
 
-class IgnoresConditions(QueuelessAdapter):
+class IgnoresConditions(PartedAdapter):
     """Takes an edge whatever its condition says."""
 
     breaks = "FLOW-ROUTE-01"
@@ -100,7 +100,7 @@ class _NoActions(ReshapingCore):
         return replace(blueprint, edges=tuple(replace(edge, action=None) for edge in blueprint.edges))
 
 
-class TakesEveryActionsEdge(QueuelessAdapter):
+class TakesEveryActionsEdge(PartedAdapter):
     """Takes the edges of all actions."""
 
     breaks = "FLOW-ROUTE-01"
@@ -128,7 +128,7 @@ class _Beside(_Routed):
         return replace(decision, taken=tuple(sorted({*decision.taken, *bare})))
 
 
-class TakesUnlabelledEdgesToo(QueuelessAdapter):
+class TakesUnlabelledEdgesToo(PartedAdapter):
     """Takes the edges without an action beside those of the result's action."""
 
     breaks = "FLOW-ROUTE-01"
@@ -142,7 +142,7 @@ class _NoneWithoutALabel(_Routed):
         return replace(decision, taken=tuple(e for e in decision.taken if self._graph.edges[e].action == action))
 
 
-class UnknownActionEndsTheRun(QueuelessAdapter):
+class UnknownActionEndsTheRun(PartedAdapter):
     """Takes no edge where none has the result's action."""
 
     breaks = "FLOW-ROUTE-01"
@@ -154,7 +154,7 @@ class _StateBefore(_Routed):
         return await route(self._graph, self._node.id, executed.result, self._state.context, self._core.evaluator)
 
 
-class ConditionsSeeTheStateBefore(QueuelessAdapter):
+class ConditionsSeeTheStateBefore(PartedAdapter):
     """Judges a condition without what the node itself has written."""
 
     breaks = "FLOW-ROUTE-01"
@@ -169,7 +169,7 @@ class _FirstParallel(Joins):
         return tuple(first.values())
 
 
-class FirstOfParallelEdgesIsInput(QueuelessAdapter):
+class FirstOfParallelEdgesIsInput(PartedAdapter):
     """Gives a join the first of parallel edges in place of the last."""
 
     breaks = "FLOW-INPUT-01"
@@ -192,7 +192,7 @@ class _LastArrivalsValue(Work):
         return await super()._carried(arrived[-1])
 
 
-class InputOfTheLastArrivalForAll(QueuelessAdapter):
+class InputOfTheLastArrivalForAll(PartedAdapter):
     """A join is given the value of whoever came last, in everybody's name."""
 
     breaks = "FLOW-INPUT-01"
@@ -205,7 +205,7 @@ class _NoTransforms(ReshapingCore):
         return replace(blueprint, edges=tuple(replace(edge, transform=None) for edge in blueprint.edges))
 
 
-class IgnoresTransforms(QueuelessAdapter):
+class IgnoresTransforms(PartedAdapter):
     """Carries the output as it is over every edge."""
 
     breaks = "FLOW-INPUT-01"
@@ -217,14 +217,14 @@ class _SharesParams(NodeRunner):
         return await super()._call(node, replace(given, params=node.params))
 
 
-class SharesParamsWithItsNodes(QueuelessAdapter):
+class SharesParamsWithItsNodes(PartedAdapter):
     """Hands nodes the blueprint's own params: what they do to them stays."""
 
     breaks = "FLOW-INPUT-01"
     runner_type = _SharesParams
 
 
-RULES: tuple[type[QueuelessAdapter], ...] = (
+RULES: tuple[type[PartedAdapter], ...] = (
     LosesOutputs,
     LosesWhatNodesWrite,
     EnqueuesBeforeTheCommit,
