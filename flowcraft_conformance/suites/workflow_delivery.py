@@ -7,6 +7,7 @@ from flowcraft_conformance.contract.options import CoordinationTtls
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
 from flowcraft_conformance.harness.captured.judging import Trace
 from flowcraft_conformance.harness.captured.plan import Kind
+from flowcraft_conformance.harness.captured.records import CallSeen
 from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.harness.nodes import kit_registry
 from flowcraft_conformance.suites.suite import checks
@@ -41,6 +42,11 @@ class WorkflowDelivery:
     def test_one_failing_call_at_every_point(self, flowcraft_adapter_bench: AdapterBench) -> None:
         flowcraft_adapter_bench.search(examples(*_DISTURBED), (Kind.FAIL,), orders=False)
 
+    @checks("FAULT-01")
+    def test_a_job_or_result_that_is_refused_once(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for scenario in examples("diamond", "failure"):
+            flowcraft_adapter_bench.at_each(scenario, (Kind.FAIL,), _tells_others)
+
     @checks("HB-01")
     def test_a_worker_that_wakes_up_after_its_lease(self, flowcraft_adapter_bench: AdapterBench) -> None:
         chosen = examples("writes", "diamond", "any", "failure", "retry", "transform")
@@ -68,6 +74,10 @@ class WorkflowDelivery:
     def test_the_reason_names_the_node_and_its_error(self, flowcraft_adapter_bench: AdapterBench) -> None:
         unpaid = flow("unpaid", node("payment", "fail", message="boom"), "order>payment order>parcel")
         flowcraft_adapter_bench.plain(Scenario(unpaid, kit_registry), also=_names_node_and_error)
+
+
+def _tells_others(call: CallSeen) -> bool:
+    return call.part in ("queue", "result")
 
 
 def _ran_twice_under_its_lease(trace: Trace) -> str | None:
