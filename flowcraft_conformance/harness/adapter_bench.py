@@ -196,7 +196,16 @@ class AdapterBench:
         scenario = Scenario(blueprint, kit_registry, steps=steps)
         self.search([scenario], (Kind.DUPLICATE, Kind.CRASH), allowed=allowed, share=0.25)
 
-    def at_each(self, scenario: Scenario, kinds: Sequence[Kind], which: Callable[[CallSeen], bool]) -> None:
+    def at_each(
+        self,
+        scenario: Scenario,
+        kinds: Sequence[Kind],
+        which: Callable[[CallSeen], bool],
+        *,
+        before: bool = True,
+        after: bool = True,
+        also: Callable[[Trace], str | None] | None = None,
+    ) -> None:
         """Try one event of each kind before and after every such call of the run, however short the profile is.
 
         Raises:
@@ -208,14 +217,15 @@ class AdapterBench:
             captured = self.captured()
             base = await captured.run_plan(scenario, Plan())
             events = [
-                Event(call.number, kind, after)
+                Event(call.number, kind, applied)
                 for call in base.calls
                 if which(call)
                 for kind in kinds
-                for after in (False, True)
+                for applied in (False, True)
+                if (after if applied else before)
             ]
             for plan in (Plan(), *(Plan((event,)) for event in events)):
-                problem = judge(await captured.run_plan(scenario, plan), allowed)
+                problem = judge(await captured.run_plan(scenario, plan), allowed, also)
                 if problem is not None:
                     return problem
             return None

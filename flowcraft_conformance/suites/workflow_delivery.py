@@ -34,6 +34,11 @@ class WorkflowDelivery:
         flowcraft_adapter_bench.search(examples(*_DISTURBED), (Kind.CRASH,), orders=False)
 
     @checks("DLV-CRASH-01")
+    def test_a_crash_after_every_change(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for scenario in examples("diamond", "condition"):
+            flowcraft_adapter_bench.at_each(scenario, (Kind.CRASH,), _changes_something, before=False)
+
+    @checks("DLV-CRASH-01")
     def test_crashes_on_random_graphs(self, flowcraft_adapter_bench: AdapterBench) -> None:
         bench = flowcraft_adapter_bench
         bench.search(random_scenarios(bench.random(), 12), (Kind.CRASH, Kind.DUPLICATE))
@@ -51,6 +56,11 @@ class WorkflowDelivery:
     def test_a_worker_that_wakes_up_after_its_lease(self, flowcraft_adapter_bench: AdapterBench) -> None:
         chosen = examples("writes", "diamond", "any", "failure", "retry", "transform")
         flowcraft_adapter_bench.search(chosen, (Kind.PAUSE,), orders=False)
+
+    @checks("HB-01")
+    def test_a_worker_that_wakes_up_before_a_change(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for scenario in examples("writes"):
+            flowcraft_adapter_bench.at_each(scenario, (Kind.PAUSE,), _changes_something, after=False)
 
     @checks("HB-01")
     def test_any_coordination_key_may_be_lost(self, flowcraft_adapter_bench: AdapterBench) -> None:
@@ -74,6 +84,11 @@ class WorkflowDelivery:
     def test_the_reason_names_the_node_and_its_error(self, flowcraft_adapter_bench: AdapterBench) -> None:
         unpaid = flow("unpaid", node("payment", "fail", message="boom"), "order>payment order>parcel")
         flowcraft_adapter_bench.plain(Scenario(unpaid, kit_registry), also=_names_node_and_error)
+
+
+def _changes_something(call: CallSeen) -> bool:
+    """Whether the call leaves something behind: between two of these, a worker may as well die here as there."""
+    return call.part in ("store", "context", "queue", "result") and call.name not in ("get", "has", "to_dict")
 
 
 def _tells_others(call: CallSeen) -> bool:
