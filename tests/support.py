@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.bench import Bench, BenchSettings
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
-from flowcraft_conformance.harness.profile import PROFILES
+from flowcraft_conformance.harness.profile import PROFILES, Profile
 from flowcraft_conformance.harness.spaces import ContextBench, StoreBench
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec
 from flowcraft_conformance.suites.registry import suites_for
@@ -39,22 +39,22 @@ def opened(kind: Target, factory: Callable[..., Any], seed: int = 1, profile: st
 def judge(kind: Target, factory: Callable[..., Any], settings: BenchSettings, clause: str) -> Outcome:
     """The verdict of one clause, and what its first failing check said."""
     return _worst(
-        [
-            _judge_one(kind, factory, settings, suite, name)
-            for suite in suites_for(kind)
-            for name, checked in checks_of(suite).items()
-            if checked == clause
-        ]
+        _judge_one(kind, factory, settings, suite, name)
+        for suite in suites_for(kind)
+        for name, checked in checks_of(suite).items()
+        if checked == clause
     )
 
 
 @contextmanager
-def opened_adapter(harness: type[AdapterHarness], seed: int = 1, profile: str = "quick") -> Iterator[AdapterTarget]:
+def opened_adapter(
+    harness: type[AdapterHarness], seed: int = 1, profile: Profile = PROFILES["quick"]
+) -> Iterator[AdapterTarget]:
     """An adapter's harness, set up for the checks of the workflow suite."""
     loop = LoopThread()
     try:
         capabilities = Capabilities.of(harness.capabilities)
-        settings = BenchSettings(loop=loop, capabilities=capabilities, profile=PROFILES[profile], seed=seed)
+        settings = BenchSettings(loop=loop, capabilities=capabilities, profile=profile, seed=seed)
         target = AdapterTarget(harness_class(harness), settings)
         target.open(harness.__name__)
         try:
@@ -68,22 +68,21 @@ def opened_adapter(harness: type[AdapterHarness], seed: int = 1, profile: str = 
 def judge_adapter(target: AdapterTarget, clause: str) -> Outcome:
     """The verdict of one clause of the workflow suite, and what its first failing check said."""
     return _worst(
-        [
-            _outcome(WorkflowSuite, name, AdapterBench(target, f"{clause} {name}"))
-            for name, checked in checks_of(WorkflowSuite).items()
-            if checked == clause
-        ]
+        _outcome(WorkflowSuite, name, AdapterBench(target, f"{clause} {name}"))
+        for name, checked in checks_of(WorkflowSuite).items()
+        if checked == clause
     )
 
 
-def _worst(outcomes: list[Outcome]) -> Outcome:
-    """The first that is no pass; a violation before anything else, as in a run's report."""
-    assert outcomes, "no check for this clause"
-    for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.UNSUPPORTED):
-        for outcome in outcomes:
-            if outcome[0] is verdict:
-                return outcome
-    return Verdict.PASS, ""
+def _worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """The first violation, which ends it; where there is none, the first that is no pass."""
+    seen: list[Outcome] = []
+    for outcome in outcomes:
+        seen.append(outcome)
+        if outcome[0] is Verdict.FAIL:
+            return outcome
+    assert seen, "no check for this clause"
+    return next((outcome for outcome in seen if outcome[0] is not Verdict.PASS), (Verdict.PASS, ""))
 
 
 def _judge_one(
