@@ -13,7 +13,7 @@ from flowcraft_conformance.runtime.execution import Executed
 from flowcraft_conformance.runtime.graph import WAITING_NODES, Graph
 from flowcraft_conformance.runtime.routing import Decision
 from flowcraft_conformance.runtime.runs import Runs
-from flowcraft_conformance.runtime.state import RESUME_PREFIX, RunState
+from flowcraft_conformance.runtime.state import RESUME_PREFIX, RUNTIME, RunState
 from flowcraft_conformance.runtime.tracked import TrackedContext
 from tests.mutants.adapter_parts import Jobs, PartedAdapter, Work
 from tests.mutants.adapters_rules import TakesEveryActionsEdge
@@ -98,7 +98,8 @@ class DropsUnknownBlueprints(PartedAdapter):
 class _StartsOver(Runs):
     async def start(self, blueprint_id: str, initial: Mapping[str, Any], run_id: str) -> None:
         context = self._core.state(run_id).context
-        await context.patch([DeleteOp(key) for key in await context.to_dict() if key.startswith("_")])
+        done = [key for key in await context.to_dict() if key.startswith("_") and key != RUNTIME]
+        await context.patch([DeleteOp(key) for key in done])
         await super().start(blueprint_id, initial, run_id)
 
 
