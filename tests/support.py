@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from flowcraft_conformance.contract.capabilities import Capabilities
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, NotApplicable, Unsupported, Verdict
-from flowcraft_conformance.harness.bench import BenchSettings
+from flowcraft_conformance.harness.adapter_bench import AdapterBench, AdapterTarget, harness_class
+from flowcraft_conformance.harness.adapter_harness import AdapterHarness
+from flowcraft_conformance.harness.bench import Bench, BenchSettings
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
-from flowcraft_conformance.harness.profile import PROFILES
+from flowcraft_conformance.harness.profile import PROFILES, Profile
 from flowcraft_conformance.harness.spaces import ContextBench, StoreBench
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec
 from flowcraft_conformance.suites.registry import suites_for
-from flowcraft_conformance.suites.suite import checks_of
+from flowcraft_conformance.suites.suite import Suite, checks_of
+from flowcraft_conformance.suites.workflows import WorkflowSuite
 
 Outcome = tuple[Verdict, str]
 
@@ -35,24 +38,67 @@ def opened(kind: Target, factory: Callable[..., Any], seed: int = 1, profile: st
 
 def judge(kind: Target, factory: Callable[..., Any], settings: BenchSettings, clause: str) -> Outcome:
     """The verdict of one clause, and what its first failing check said."""
-    outcomes = [
+    return _worst(
         _judge_one(kind, factory, settings, suite, name)
         for suite in suites_for(kind)
         for name, checked in checks_of(suite).items()
         if checked == clause
-    ]
-    assert outcomes, f"no check for {clause}"
-    decided = [outcome for outcome in outcomes if outcome is not None]
-    if not decided:
+    )
+
+
+@contextmanager
+def opened_adapter(
+    harness: type[AdapterHarness], seed: int = 1, profile: Profile = PROFILES["quick"]
+) -> Iterator[AdapterTarget]:
+    """An adapter's harness, set up for the checks of the workflow suite."""
+    loop = LoopThread()
+    try:
+        capabilities = Capabilities.of(harness.capabilities)
+        settings = BenchSettings(loop=loop, capabilities=capabilities, profile=profile, seed=seed)
+        target = AdapterTarget(harness_class(harness), settings)
+        target.open(harness.__name__)
+        try:
+            yield target
+        finally:
+            target.close()
+    finally:
+        loop.close()
+
+
+def judge_adapter(target: AdapterTarget, clause: str) -> Outcome:
+    """The verdict of one clause of the workflow suite, and what its first failing check said."""
+    return _worst(
+        _outcome(WorkflowSuite, name, AdapterBench(target, f"{clause} {name}"))
+        for name, checked in checks_of(WorkflowSuite).items()
+        if checked == clause
+    )
+
+
+def _worst(outcomes: Iterable[Outcome | None]) -> Outcome:
+    """The first violation, which ends it; where there is none, the first that is no pass."""
+    known = False
+    seen: list[Outcome] = []
+    for outcome in outcomes:
+        known = True
+        if outcome is None:
+            continue
+        seen.append(outcome)
+        if outcome[0] is Verdict.FAIL:
+            return outcome
+    assert known, "no check for this clause"
+    if not seen:
         return Verdict.UNTESTED, "no check applies"
-    return next((outcome for outcome in decided if outcome[0] is not Verdict.PASS), (Verdict.PASS, ""))
+    return next((outcome for outcome in seen if outcome[0] is not Verdict.PASS), (Verdict.PASS, ""))
 
 
 def _judge_one(
     kind: Target, factory: Callable[..., Any], settings: BenchSettings, suite: type[Any], name: str
 ) -> Outcome | None:
+    return _outcome(suite, name, (StoreBench if kind is Target.STORE else ContextBench)(factory, settings, name))
+
+
+def _outcome(suite: type[Suite], name: str, bench: Bench[Any] | AdapterBench) -> Outcome | None:
     """What one test said; None where it does not apply to the target."""
-    bench = (StoreBench if kind is Target.STORE else ContextBench)(factory, settings, name)
     try:
         getattr(suite(), name)(bench)
     except ClauseViolation as violation:

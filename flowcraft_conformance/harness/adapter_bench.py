@@ -18,7 +18,8 @@ from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusiv
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.bench import BenchSettings, hash_text, open_client
 from flowcraft_conformance.harness.captured.judging import Problem, Trace, judge
-from flowcraft_conformance.harness.captured.plan import Kind, Plan
+from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
+from flowcraft_conformance.harness.captured.records import CallSeen
 from flowcraft_conformance.harness.captured.scenario import Scenario, Step
 from flowcraft_conformance.harness.captured.search import Captured
 from flowcraft_conformance.harness.captured.story import tell
@@ -199,6 +200,44 @@ class AdapterBench:
         allowed = asyncio.run(possible_outcomes(blueprint, kit_registry, answers=answers))
         scenario = Scenario(blueprint, kit_registry, steps=steps)
         self.search([scenario], (Kind.DUPLICATE, Kind.CRASH), allowed=allowed, share=0.25)
+
+    def at_each(
+        self,
+        scenario: Scenario,
+        kinds: Sequence[Kind],
+        which: Callable[[CallSeen], bool],
+        *,
+        before: bool = True,
+        after: bool = True,
+        also: Callable[[Trace], str | None] | None = None,
+    ) -> None:
+        """Try one event of each kind before and after every such call of the run, however short the profile is.
+
+        Raises:
+            ClauseViolation: a plan breaks a rule; told as a story.
+        """
+        allowed = asyncio.run(possible_outcomes(scenario.blueprint, scenario.registry, scenario.initial_context))
+
+        async def body() -> Problem | None:
+            captured = self.captured()
+            base = await captured.run_plan(scenario, Plan())
+            events = [
+                Event(call.number, kind, applied)
+                for call in base.calls
+                if which(call)
+                for kind in kinds
+                for applied in (False, True)
+                if (after if applied else before)
+            ]
+            for plan in (Plan(), *(Plan((event,)) for event in events)):
+                problem = judge(await captured.run_plan(scenario, plan), allowed, also)
+                if problem is not None:
+                    return problem
+            return None
+
+        problem = self.run(body())
+        if problem is not None:
+            raise violation(problem)
 
     def search(
         self,

@@ -13,6 +13,7 @@ from flowcraft_conformance.contract.verdicts import ClauseViolation
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
 from flowcraft_conformance.harness.captured.judging import Trace
 from flowcraft_conformance.harness.captured.plan import Kind
+from flowcraft_conformance.harness.captured.records import CallSeen
 from flowcraft_conformance.harness.captured.scenario import Scenario, Step
 from flowcraft_conformance.harness.captured.world import World
 from flowcraft_conformance.harness.nodes import kit_registry
@@ -31,7 +32,7 @@ class WorkflowClients:
     @checks("START-01")
     def test_a_start_that_was_cut_off_is_completed(self, flowcraft_adapter_bench: AdapterBench) -> None:
         scenario = Scenario(EXAMPLES["three-starts"], kit_registry, {"k": 1})
-        flowcraft_adapter_bench.search([scenario], (Kind.CRASH, Kind.FAIL), orders=False)
+        flowcraft_adapter_bench.at_each(scenario, (Kind.CRASH, Kind.FAIL), _is_made_by_a_client)
 
     @checks("HITL-01")
     def test_a_wait_rests_until_it_is_resumed(self, flowcraft_adapter_bench: AdapterBench) -> None:
@@ -108,6 +109,10 @@ async def _give_up(_world: World, client: DistributedAdapter, job: JobPayload) -
         return True
     await client.abandon_job(job, "it was delivered too often")
     return False
+
+
+def _is_made_by_a_client(call: CallSeen) -> bool:
+    return call.delivery < 0
 
 
 def _resume(node_id: str | None, action: str, output: Any, *, twice: str | None = None) -> Step:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from flowcraft_conformance.checking.blueprints import EXAMPLES, flow, node
+from flowcraft_conformance.checking.blueprints import flow, node
 from flowcraft_conformance.contract.options import CoordinationTtls
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
 from flowcraft_conformance.harness.captured.judging import Trace
 from flowcraft_conformance.harness.captured.plan import Kind
+from flowcraft_conformance.harness.captured.records import CallSeen
 from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.harness.nodes import kit_registry
 from flowcraft_conformance.suites.suite import checks
@@ -33,6 +34,11 @@ class WorkflowDelivery:
         flowcraft_adapter_bench.search(examples(*_DISTURBED), (Kind.CRASH,), orders=False)
 
     @checks("DLV-CRASH-01")
+    def test_a_crash_after_every_change(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for scenario in examples("diamond", "condition"):
+            flowcraft_adapter_bench.at_each(scenario, (Kind.CRASH,), _changes_something, before=False)
+
+    @checks("DLV-CRASH-01")
     def test_crashes_on_random_graphs(self, flowcraft_adapter_bench: AdapterBench) -> None:
         bench = flowcraft_adapter_bench
         bench.search(random_scenarios(bench.random(), 12), (Kind.CRASH, Kind.DUPLICATE))
@@ -41,10 +47,20 @@ class WorkflowDelivery:
     def test_one_failing_call_at_every_point(self, flowcraft_adapter_bench: AdapterBench) -> None:
         flowcraft_adapter_bench.search(examples(*_DISTURBED), (Kind.FAIL,), orders=False)
 
+    @checks("FAULT-01")
+    def test_a_job_or_result_that_is_refused_once(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for scenario in examples("diamond", "failure"):
+            flowcraft_adapter_bench.at_each(scenario, (Kind.FAIL,), _tells_others)
+
     @checks("HB-01")
     def test_a_worker_that_wakes_up_after_its_lease(self, flowcraft_adapter_bench: AdapterBench) -> None:
         chosen = examples("writes", "diamond", "any", "failure", "retry", "transform")
         flowcraft_adapter_bench.search(chosen, (Kind.PAUSE,), orders=False)
+
+    @checks("HB-01")
+    def test_a_worker_that_wakes_up_before_a_change(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for scenario in examples("writes"):
+            flowcraft_adapter_bench.at_each(scenario, (Kind.PAUSE,), _changes_something, after=False)
 
     @checks("HB-01")
     def test_any_coordination_key_may_be_lost(self, flowcraft_adapter_bench: AdapterBench) -> None:
@@ -66,7 +82,17 @@ class WorkflowDelivery:
 
     @checks("RESULT-02")
     def test_the_reason_names_the_node_and_its_error(self, flowcraft_adapter_bench: AdapterBench) -> None:
-        flowcraft_adapter_bench.plain(Scenario(EXAMPLES["failure"], kit_registry), also=_names_node_and_error)
+        unpaid = flow("unpaid", node("payment", "fail", message="boom"), "order>payment order>parcel")
+        flowcraft_adapter_bench.plain(Scenario(unpaid, kit_registry), also=_names_node_and_error)
+
+
+def _changes_something(call: CallSeen) -> bool:
+    """Whether the call leaves something behind: between two of these, a worker may as well die here as there."""
+    return call.part in ("store", "context", "queue", "result") and call.name not in ("get", "has", "to_dict")
+
+
+def _tells_others(call: CallSeen) -> bool:
+    return call.part in ("queue", "result")
 
 
 def _ran_twice_under_its_lease(trace: Trace) -> str | None:
@@ -78,5 +104,5 @@ def _ran_twice_under_its_lease(trace: Trace) -> str | None:
 
 def _names_node_and_error(trace: Trace) -> str | None:
     reason = trace.results[0].reason or "" if trace.results else ""
-    missing = [word for word in ("b", "boom") if word not in reason]
+    missing = [word for word in ("payment", "boom") if word not in reason]
     return f"the reason {reason!r} does not name {missing[0]!r}" if missing else None

@@ -10,6 +10,7 @@ from flowcraft_conformance.contract.verdicts import ClauseViolation
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
 from flowcraft_conformance.harness.captured.judging import Trace
 from flowcraft_conformance.harness.captured.plan import Kind
+from flowcraft_conformance.harness.captured.records import CallSeen
 from flowcraft_conformance.suites.suite import checks
 from flowcraft_conformance.suites.workflow_graphs import examples, random_scenarios, scenario_of
 
@@ -32,7 +33,13 @@ class WorkflowRules:
     @checks("FLOW-ORDER-01")
     def test_a_node_starts_after_those_it_waits_for(self, flowcraft_adapter_bench: AdapterBench) -> None:
         chosen = examples("chain", "diamond", "diamond-and-on", "three-starts", "any", "fallback", watch_outputs=True)
-        flowcraft_adapter_bench.search(chosen, (Kind.DUPLICATE,), also=_started_too_early)
+        flowcraft_adapter_bench.search(chosen, _NOTHING, also=_started_too_early, share=0.5)
+        flowcraft_adapter_bench.search(chosen, (Kind.DUPLICATE,), also=_started_too_early, share=0.5)
+
+    @checks("FLOW-ORDER-01")
+    def test_a_queue_goes_on_beside_a_worker_that_died(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for scenario in examples("chain", "diamond", watch_outputs=True):
+            flowcraft_adapter_bench.at_each(scenario, (Kind.CRASH, Kind.PAUSE), _is_a_job, also=_started_too_early)
 
     @checks("FLOW-ROUTE-01")
     def test_actions_and_conditions_choose_the_edges(self, flowcraft_adapter_bench: AdapterBench) -> None:
@@ -49,7 +56,8 @@ class WorkflowRules:
         self, flowcraft_adapter_bench: AdapterBench
     ) -> None:
         chosen = examples("diamond", "three-starts", "condition", "skipped-branch", "skipped-join")
-        flowcraft_adapter_bench.search(chosen, (Kind.DUPLICATE, Kind.CRASH, Kind.PAUSE))
+        flowcraft_adapter_bench.search(chosen, _NOTHING, share=0.4)
+        flowcraft_adapter_bench.search(chosen, (Kind.DUPLICATE, Kind.CRASH, Kind.PAUSE), share=0.6)
 
     @checks("JOIN-ALL-02")
     def test_joins_of_parallel_edges_and_fallbacks(self, flowcraft_adapter_bench: AdapterBench) -> None:
@@ -115,6 +123,10 @@ def _attempts_as_configured(trace: Trace) -> str | None:
         if short := [wait for wait in waits if wait < _DELAY_SECONDS]:
             return f"node 'b' was tried again after {short[0]:g} s, its retry_delay is {_DELAY_SECONDS:g} s"
     return None
+
+
+def _is_a_job(call: CallSeen) -> bool:
+    return call.part == "queue"
 
 
 def _started_too_early(trace: Trace) -> str | None:

@@ -120,7 +120,7 @@ def _fails_as_it_may(trace: Trace, result: FinalResult, allowed: PossibleOutcome
     reason = result.reason or ""
     if not reason.strip():
         return "published a failure without a reason", "a reason that names the node and the error"
-    given_up = any(delivery.outcome == "dead-lettered" for delivery in trace.deliveries)
+    given_up = trace.disturbed and any(delivery.outcome == "dead-lettered" for delivery in trace.deliveries)
     if given_up or any(one.failed is not None and one.failed in reason for one in allowed.outcomes):
         return None
     if trace.count(Kind.FAIL) and "the connection was lost" in reason:

@@ -1,0 +1,53 @@
+"""Every clause that the workflow suite checks has broken adapters that it catches, and accuses no right one."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+
+from flowcraft_conformance.checking.blueprints import EXAMPLES
+from flowcraft_conformance.contract.verdicts import Verdict
+from flowcraft_conformance.harness.profile import PROFILES
+from flowcraft_conformance.suites import workflow_rules
+from flowcraft_conformance.suites.suite import checks_of
+from flowcraft_conformance.suites.workflows import WorkflowSuite
+from tests.mutants.adapter_parts import PartedAdapter
+from tests.mutants.adapters import PLANTED, QueuelessAdapter, harness_of
+from tests.mutants.adapters_clients import CLIENTS
+from tests.mutants.adapters_joins import JOINS
+from tests.mutants.adapters_rules import RULES
+from tests.support import judge_adapter, opened_adapter
+
+MUTANTS = (*PLANTED, *RULES, *JOINS, *CLIENTS)
+BY_PLANS = replace(PROFILES["quick"], flow_seconds=30)
+"""The plans of the quick profile, however loaded the machine is."""
+CLAUSES = sorted(set(checks_of(WorkflowSuite).values()))
+
+
+@pytest.fixture(autouse=True)
+def own_blueprints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some mutants spoil the blueprints they run: no other test is to see it."""
+    monkeypatch.setattr("flowcraft_conformance.suites.workflow_graphs.EXAMPLES", copy.deepcopy(EXAMPLES))
+    monkeypatch.setattr(workflow_rules, "_RETRIES", copy.deepcopy(workflow_rules._RETRIES))
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
+def test_a_broken_adapter_is_caught(mutant: type[QueuelessAdapter], seed: int) -> None:
+    with opened_adapter(harness_of(mutant), seed, BY_PLANS) as target:
+        verdict, said = judge_adapter(target, mutant.breaks)
+    assert verdict is Verdict.FAIL, said
+
+
+def test_every_checked_clause_has_a_mutant() -> None:
+    assert {mutant.breaks for mutant in MUTANTS} == set(CLAUSES)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("clause", CLAUSES)
+def test_the_reference_adapter_passes(clause: str, seed: int) -> None:
+    with opened_adapter(harness_of(PartedAdapter), seed) as target:
+        verdict, said = judge_adapter(target, clause)
+    assert verdict is Verdict.PASS, said
