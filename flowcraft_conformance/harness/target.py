@@ -6,6 +6,8 @@ import difflib
 import importlib
 import inspect
 import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -72,6 +74,16 @@ def load_target(spec: TargetSpec) -> LoadedTarget:
             "See the capabilities in the contract; a declared limit must be one that the contract allows.",
         ) from error
     return LoadedTarget.of(spec, factory, capabilities)
+
+
+async def open_client(stack: AsyncExitStack, factory: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    """Call a target's factory: what it gives, awaited or entered where it is an awaitable or a context manager."""
+    made = factory(*arguments, **keywords)
+    if inspect.isawaitable(made):
+        made = await made
+    if hasattr(type(made), "__aenter__"):
+        made = await stack.enter_async_context(made)
+    return made
 
 
 _CALLABLE_HINTS = {

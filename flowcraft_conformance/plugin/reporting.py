@@ -15,6 +15,7 @@ from flowcraft_conformance.contract.verdicts import (
     ClauseViolation,
     Inconclusive,
     RunVerdict,
+    Unobservable,
     Unsupported,
     Verdict,
 )
@@ -139,7 +140,7 @@ class Reporting:
             if excuse:
                 report.outcome = "skipped"
                 report.wasxfail = excuse  # shown as xfailed: seen, and no failure of the run
-        elif finding.verdict in (Verdict.INCONCLUSIVE, Verdict.UNSUPPORTED) and finding.summary:
+        elif finding.verdict in _SAID_IN_SHORT and finding.summary:
             said = f"{finding.clause} {finding.verdict}: {finding.summary}"
             if finding.verdict is Verdict.INCONCLUSIVE and self.options.strict:
                 report.outcome, report.longrepr = "failed", said
@@ -211,6 +212,9 @@ class Reporting:
             terminalreporter.write_line(self._problem, red=True)
 
 
+_SAID_IN_SHORT = (Verdict.INCONCLUSIVE, Verdict.UNSUPPORTED, Verdict.UNTESTED)
+
+
 def _verdict(error: BaseException | None) -> Verdict:
     if error is None:
         return Verdict.PASS
@@ -218,7 +222,7 @@ def _verdict(error: BaseException | None) -> Verdict:
         return Verdict.UNSUPPORTED
     if isinstance(error, ClauseViolation):
         return Verdict.FAIL
-    if isinstance(error, pytest.skip.Exception):
+    if isinstance(error, Unobservable | pytest.skip.Exception):
         return Verdict.UNTESTED
     return Verdict.INCONCLUSIVE  # said so, or the check itself broke: never the target's fault
 
@@ -228,7 +232,7 @@ def _summary(error: BaseException | None) -> str:
         return ""
     if isinstance(error, ClauseViolation):
         return error.summary
-    if isinstance(error, Inconclusive | Unsupported):
+    if isinstance(error, Inconclusive | Unsupported | Unobservable):
         return str(error)
     return ""
 

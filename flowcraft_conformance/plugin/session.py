@@ -17,6 +17,7 @@ from flowcraft_conformance.harness.bench import Bench, BenchSettings
 from flowcraft_conformance.harness.errors import TargetError
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
+from flowcraft_conformance.harness.proxies import Proxies
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec, load_target
 from flowcraft_conformance.plugin.options import read_options
 from flowcraft_conformance.plugin.reporting import Reporting
@@ -47,6 +48,9 @@ class KitSession:
         self.config = config
         self.options = read_options(config)
         self.loop = LoopThread()
+        # An xdist controller runs no check, and its workers inherit its environment: they put up their own proxies.
+        controls_workers = not self.is_worker and config.getoption("dist", "no") != "no"
+        self.proxies = None if controls_workers or config.option.collectonly else Proxies()
         self.targets: list[OpenTarget] = []
         self._suite_files = {file_of(suite) for suite in PACKAGED}
         self._class_settings: dict[str, BenchSettings] = {}
@@ -65,12 +69,14 @@ class KitSession:
         Raises:
             pytest.UsageError: a target that cannot be used.
         """
+        if self.proxies is not None:
+            self.proxies.stand_before(self.options.proxy_variables)
         try:
             self.targets = [OpenTarget(load_target(spec)) for spec in self.options.specs]
             if not self.config.option.collectonly:
                 self._try_targets()
         except TargetError as error:
-            self.loop.close()
+            self.close()
             raise pytest.UsageError(str(error)) from error
         kinds = [target.loaded.spec.kind for target in self.targets]
         suites = dict.fromkeys(suite for kind in kinds for suite in suites_for(kind))
@@ -89,6 +95,8 @@ class KitSession:
                 profile=self.options.profile,
                 seed=self.options.seed,
                 shared=known.get(spec.option),
+                proxies=self.proxies,
+                variables=self.options.proxy_variables,
             )
         self.reporting.hand_down(
             {target.loaded.spec.option: target.settings.shared for target in self.targets if target.settings}
@@ -151,7 +159,12 @@ class KitSession:
             try:
                 loaded = LoadedTarget.of(TargetSpec(part, key), factory, Capabilities.of(declared))
                 self._class_settings[key] = settings_for(
-                    loaded, loop=self.loop, profile=self.options.profile, seed=self.options.seed
+                    loaded,
+                    loop=self.loop,
+                    profile=self.options.profile,
+                    seed=self.options.seed,
+                    proxies=self.proxies,
+                    variables=self.options.proxy_variables,
                 )
             except (TargetError, CapabilityError) as error:
                 pytest.fail(f"the factory of {key} cannot be used\n{error}", pytrace=False)
@@ -167,8 +180,13 @@ class KitSession:
         return scratch
 
     def close(self) -> None:
-        """Stop the loop and remove what was kept for this run."""
+        """End worker processes and proxies, stop the loop and remove what was kept for this run."""
+        for settings in [*(target.settings for target in self.targets), *self._class_settings.values()]:
+            if settings is not None:
+                settings.surroundings.close()
         self.loop.close()
+        if self.proxies is not None:
+            self.proxies.close()
         if self._scratch is not None:
             set_hypothesis_home_dir(None)
             self._scratch.cleanup()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,13 @@ from flowcraft_conformance.contract.clauses.model import Clause
 from flowcraft_conformance.contract.verdicts import RunVerdict, Verdict, run_verdict
 from flowcraft_conformance.report.findings import Finding, TargetName
 
-_WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.UNTESTED, Verdict.UNSUPPORTED, Verdict.PASS)
+# A clause is unsupported where none of its checks had anything to look at; one that looked has the word.
+_WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.UNTESTED, Verdict.PASS, Verdict.UNSUPPORTED)
+
+
+def worst(verdicts: Collection[Verdict]) -> Verdict:
+    """The verdict of a clause from those of its checks."""
+    return next(verdict for verdict in _WORST_FIRST if verdict in verdicts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +87,8 @@ class TargetFindings:
         missing = [test for test in self.required.get(clause.id, ()) if (clause.id, test) not in self.findings]
         note = self._untested_note(clause, missing)
         verdicts = {finding.verdict for finding in found} | ({Verdict.UNTESTED} if note else set())
-        verdict = next(verdict for verdict in _WORST_FIRST if verdict in verdicts)
-        worst = next((finding for finding in found if finding.verdict is verdict), None)
+        verdict = worst(verdicts)
+        telling = next((finding for finding in found if finding.verdict is verdict), None)
         if known and verdict is Verdict.FAIL:
             verdict = Verdict.KNOWN_FAILURE
         elif known and verdict is Verdict.PASS:
@@ -90,10 +96,10 @@ class TargetFindings:
         return ClauseResult(
             clause=clause,
             verdict=verdict,
-            summary=worst.summary if worst else "",
-            evidence=worst.observed if worst else "",
-            note=note,
-            reproduce=worst.reproduce if worst else "",
+            summary=telling.summary if telling else "",
+            evidence=telling.observed if telling else "",
+            note=note or (telling.summary if telling and verdict is Verdict.UNTESTED else ""),
+            reproduce=telling.reproduce if telling else "",
             duration_seconds=sum(finding.duration_seconds for finding in found),
         )
 
