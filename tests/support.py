@@ -8,13 +8,15 @@ from typing import Any
 
 from flowcraft_conformance.contract.capabilities import Capabilities
 from flowcraft_conformance.contract.clauses.model import Target
-from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, Unsupported, Verdict
+from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, Unobservable, Unsupported, Verdict
 from flowcraft_conformance.harness.bench import BenchSettings
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
 from flowcraft_conformance.harness.profile import PROFILES
+from flowcraft_conformance.harness.proxies import Proxies
 from flowcraft_conformance.harness.spaces import ContextBench, StoreBench
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec
+from flowcraft_conformance.report.results import worst
 from flowcraft_conformance.suites.registry import suites_for
 from flowcraft_conformance.suites.suite import checks_of
 
@@ -25,12 +27,18 @@ Outcome = tuple[Verdict, str]
 def opened(kind: Target, factory: Callable[..., Any], seed: int = 1, profile: str = "quick") -> Iterator[BenchSettings]:
     """The settings for the checks of one target."""
     loop = LoopThread()
+    proxies = Proxies()
+    settings = None
     try:
         declared = Capabilities.of(getattr(factory, "capabilities", None))
         target = LoadedTarget.of(TargetSpec(kind, getattr(factory, "__name__", "target")), factory, declared)
-        yield settings_for(target, loop=loop, profile=PROFILES[profile], seed=seed)
+        settings = settings_for(target, loop=loop, profile=PROFILES[profile], seed=seed, proxies=proxies)
+        yield settings
     finally:
+        if settings is not None:
+            settings.surroundings.close()
         loop.close()
+        proxies.close()
 
 
 def judge(kind: Target, factory: Callable[..., Any], settings: BenchSettings, clause: str) -> Outcome:
@@ -42,7 +50,8 @@ def judge(kind: Target, factory: Callable[..., Any], settings: BenchSettings, cl
         if checked == clause
     ]
     assert outcomes, f"no check for {clause}"
-    return next((outcome for outcome in outcomes if outcome[0] is not Verdict.PASS), (Verdict.PASS, ""))
+    verdict = worst([outcome[0] for outcome in outcomes])
+    return next(outcome for outcome in outcomes if outcome[0] is verdict)
 
 
 def _judge_one(
@@ -55,6 +64,8 @@ def _judge_one(
         return Verdict.FAIL, f"{violation.summary}\n{violation.observed}"
     except Inconclusive as unclear:
         return Verdict.INCONCLUSIVE, str(unclear)
+    except Unobservable as unobservable:
+        return Verdict.UNTESTED, str(unobservable)
     except Unsupported as unsupported:
         return Verdict.UNSUPPORTED, str(unsupported)
     return Verdict.PASS, ""

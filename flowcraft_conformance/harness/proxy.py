@@ -37,7 +37,8 @@ class Fault(StrEnum):
 class FaultPlan:
     """A fault, and when it strikes: after ``skip`` pieces of traffic, then ``times`` times (None: until it is lifted).
 
-    A piece is what one read of a socket gives: as a rule one request or one reply. ``strikes`` throws the dice for each.
+    A piece is what one read of a socket gives: as a rule one request or one reply. ``strikes`` throws the
+    dice for each.
     """
 
     fault: Fault = Fault.NONE

@@ -1,4 +1,4 @@
-"""What lies around a target: the servers it talks to, behind proxies, and other processes with the same target in them."""
+"""What lies around a target: its servers, behind proxies, and other processes with the same target in them."""
 
 from __future__ import annotations
 
@@ -105,19 +105,17 @@ class Surroundings:
             )
         self._pool = WorkerPool(WorkerOrder(self._kind, self._address, self._faults.direct))
         token, name = uuid.uuid4().hex, f"flowcraft-probe-{uuid.uuid4().hex}"
-        calls, look, seen, tidy = _PROBES[self._kind](name, token)
+        calls, look, tidy = _PROBES[self._kind](name, token)
         arguments = () if self._kind is Target.STORE else (name,)
         first = self._run([Lane(0, calls, arguments)], [Lane(1, [], arguments)])
         second = self._run([], [Lane(1, [look], arguments)])
         outside = self._pool.reaches_outside()
         self._run([Lane(0, tidy, arguments)])
         written = next((record for record in first if record.name == look.name), None)
-        if written is None or written.error is not None or written.output != seen:
-            said = (
-                "nothing" if written is None else f"raised {written.error}" if written.error else repr(written.output)
-            )
-            raise Unobservable(f"in another process its {look.name} gave {said}, want {seen!r}")
-        return bool(second and second[0].output == seen), outside
+        if written is None or written.error is not None or written.output != token:
+            outcome = None if written is None else written.error or written.output
+            raise Unobservable(f"in another process its {look.name} gave {outcome!r}, want {token!r}")
+        return bool(second and second[0].output == token), outside
 
     def _run(self, *programs: Sequence[Lane]) -> list[CallRecord]:
         assert self._pool is not None
@@ -129,7 +127,11 @@ class Surroundings:
 _NO_PROXY = "its backend cannot be cut off: name the variable that holds its address by --flowcraft-proxy=ENV_VAR"
 
 
-def _store_probe(name: str, token: str) -> tuple[list[PlannedCall], PlannedCall, Any, list[PlannedCall]]:
+_Probe = tuple[list[PlannedCall], PlannedCall, list[PlannedCall]]
+
+
+def _store_probe(name: str, token: str) -> _Probe:
+    """Every operation on keys of this name, the look at the key that holds the token, and what removes it again."""
     counter = f"{name}-count"
     look = PlannedCall("get", (name,))
     calls = [
@@ -139,10 +141,11 @@ def _store_probe(name: str, token: str) -> tuple[list[PlannedCall], PlannedCall,
         PlannedCall("delete", (counter,)),
         look,
     ]
-    return calls, look, token, [PlannedCall("delete", (name,))]
+    return calls, look, [PlannedCall("delete", (name,))]
 
 
-def _context_probe(name: str, token: str) -> tuple[list[PlannedCall], PlannedCall, Any, list[PlannedCall]]:
+def _context_probe(_name: str, token: str) -> _Probe:
+    """The same for a run, of which the name is the id."""
     look = PlannedCall("get", ("probe",))
     calls = [
         PlannedCall("set", ("probe", token)),
@@ -151,7 +154,7 @@ def _context_probe(name: str, token: str) -> tuple[list[PlannedCall], PlannedCal
         PlannedCall("to_dict", ()),
         look,
     ]
-    return calls, look, token, [PlannedCall("delete", ("probe",)), PlannedCall("delete", ("more",))]
+    return calls, look, [PlannedCall("delete", ("probe",)), PlannedCall("delete", ("more",))]
 
 
 _PROBES = {Target.STORE: _store_probe, Target.CONTEXT: _context_probe}

@@ -1,4 +1,4 @@
-"""The inside of a worker process: makes the calls it is told to make, and logs each before it is sent and at its end."""
+"""The inside of a worker process: makes the calls it is told to make, and logs the start and the end of each."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class _Program:
             return
         due = self._start + call.at
         await asyncio.sleep(due - time.monotonic() - _AWAKE_SECONDS)
-        while time.monotonic() < due:
+        while time.monotonic() < due:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     async def _make(self, number: int, call: PlannedCall) -> None:
@@ -145,7 +145,7 @@ class _Program:
 
 
 def _die_with_parent(parent: int) -> None:
-    """A paused process does not see that its standard input was closed; where the kernel offers it, it kills this one."""
+    """A paused process does not see its standard input close; where the kernel offers it, it ends this one."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
