@@ -30,7 +30,8 @@ _BACK_SECONDS = 5.0
 _OPERATIONS = ("increment", "set_if_not_exist", "extend_ttl", "delete", "get")
 _CUTS = (Fault.CUT_OFF, Fault.CUT_REQUESTS, Fault.CUT_REPLIES)
 _SHARE_CUT = 0.04
-_MOST_STEPS = 12
+_STEPS = (0, 0, 0, 1, 1, 2, 2, 3, 4, 6, 9, 12)
+"""Steps of the loop before a call is cancelled: most are few, since a call near at hand takes few."""
 _LATE = FaultPlan(Fault.DELAY, delay_seconds=0.003)
 
 
@@ -100,7 +101,7 @@ class CoordinationFaults:
     @checks("COORD-ERR-04")
     def test_a_cancelled_call_crosses_no_answer(self, flowcraft_store_bench: StoreBench) -> None:
         async def body(space: StoreSpace) -> None:
-            await _cancel_among_others(space, flowcraft_store_bench.random())
+            await _cancel_among_others(space, flowcraft_store_bench.random(), rounds=4 * space.profile.rounds)
 
         flowcraft_store_bench.run(body)
 
@@ -110,7 +111,9 @@ class CoordinationFaults:
 
         async def body(space: StoreSpace) -> None:
             with faults.during(_LATE):
-                await _cancel_among_others(space, flowcraft_store_bench.random(), longest=0.012)
+                await _cancel_among_others(
+                    space, flowcraft_store_bench.random(), rounds=space.profile.rounds, longest=0.012
+                )
 
         flowcraft_store_bench.run(body)
 
@@ -270,21 +273,18 @@ async def _broken(space: StoreSpace, client: StoreClient) -> str:
     return ""
 
 
-async def _cancel_among_others(space: StoreSpace, dice: random.Random, longest: float = 0.002) -> None:
+async def _cancel_among_others(space: StoreSpace, dice: random.Random, *, rounds: int, longest: float = 0.002) -> None:
     """Callers with keys of their own share one client, and some of their calls are cancelled."""
     client = await space.client()
-    for number in range(2 * space.profile.rounds):
+    for number in range(rounds):
         space.recorder.records.clear()
         names = [f"n{number}-{caller}" for caller in range(6)]
         victims = [asyncio.ensure_future(_victim(client, space.key(f"{name}-v"), dice)) for name in names]
         callers = [asyncio.ensure_future(_caller(space, client, space.key(name), name)) for name in names]
-        for victim in victims:
-            if dice.random() < 0.5:
-                for _ in range(dice.randint(0, _MOST_STEPS)):
-                    await asyncio.sleep(0)
-            else:
-                await asyncio.sleep(dice.uniform(0, longest))
-            victim.cancel()
+        moments = [
+            (dice.choice(_STEPS), 0.0) if dice.random() < 0.5 else (0, dice.uniform(0, longest)) for _ in victims
+        ]
+        await asyncio.gather(*[_cancel(victim, *at) for victim, at in zip(victims, moments, strict=True)])
         await asyncio.wait(victims, timeout=space.recorder.within)
         if any(not victim.done() for victim in victims):
             raise space.violated("a call that was cancelled did not end")
@@ -293,6 +293,14 @@ async def _cancel_among_others(space: StoreSpace, dice: random.Random, longest: 
                 raise ended
     if broken := await _broken(space, client):
         raise space.violated(f"after other calls were cancelled, {broken}")
+
+
+async def _cancel(victim: asyncio.Future[None], steps: int, seconds: float) -> None:
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    if seconds:
+        await asyncio.sleep(seconds)
+    victim.cancel()
 
 
 async def _victim(client: StoreClient, key: str, dice: random.Random) -> None:
