@@ -184,7 +184,7 @@ class _Link:
         self.proxy = proxy
         self.client_side = _Side(self, self._request)
         self.server_side = _Side(self, self._reply)
-        self._waiting: list[bytes] = []
+        self._waiting: list[tuple[bytes, float]] = []
         self._connecting: asyncio.Task[None] | None = None
 
     def started(self, side: _Side) -> None:
@@ -198,8 +198,8 @@ class _Link:
             return
         if self.client_side.ended:
             self.server_side.reset()
-        for data in self._waiting:
-            self.server_side.write(data)
+        for data, delay in self._waiting:
+            self.server_side.write(data, delay)
         self._waiting.clear()
 
     def ended(self, side: _Side) -> None:
@@ -226,7 +226,7 @@ class _Link:
         if self.proxy.strikes(Fault.CUT_REQUESTS):
             self.reset()
         elif self.server_side.transport is None:
-            self._waiting.append(data)
+            self._waiting.append((data, self.proxy.delay_seconds))
         else:
             self.server_side.write(data, self.proxy.delay_seconds)
 
