@@ -7,6 +7,7 @@ import pytest
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.verdicts import Verdict
 from tests.mutants.contexts import CONTEXTS, MutantContext
+from tests.mutants.redis_contexts import REDIS_CONTEXTS, RedisContextMutant
 from tests.mutants.redis_stores import REDIS_STORES, RedisMutant
 from tests.mutants.stores import STORES, MutantStore
 from tests.support import clauses_checked, judge, opened
@@ -33,7 +34,14 @@ def test_a_broken_context_is_caught(mutant: type[MutantContext]) -> None:
     assert verdict is Verdict.FAIL, said
 
 
+@pytest.mark.parametrize("mutant", REDIS_CONTEXTS, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
+def test_a_broken_context_on_redis_is_caught(mutant: type[RedisContextMutant]) -> None:
+    with opened(Target.CONTEXT, mutant) as settings:
+        verdict, said = judge(Target.CONTEXT, mutant, settings, mutant.breaks)
+    assert verdict is Verdict.FAIL, said
+
+
 def test_every_checked_clause_has_a_mutant() -> None:
-    caught = {mutant.breaks for mutants in (STORES, REDIS_STORES, CONTEXTS) for mutant in mutants}
+    caught = {mutant.breaks for mutants in (STORES, REDIS_STORES, CONTEXTS, REDIS_CONTEXTS) for mutant in mutants}
     checked = {*clauses_checked(Target.STORE), *clauses_checked(Target.CONTEXT)}
     assert checked == caught

@@ -68,7 +68,7 @@ def test_an_empty_folder_gets_a_verdict(folder: pytest.Pytester) -> None:
             "verdict: conformant",
             "context: mine:Context",
             "*CTX*15 pass",
-            "*PATCH*9 pass, 1 untested",
+            "*PATCH*9 pass, 1 unsupported",
             "verdict: conformant",
         ]
     )
@@ -211,7 +211,7 @@ def test_a_factory_that_is_an_object_is_untested_between_processes(folder: pytes
     shown.stdout.fnmatch_lines(
         [
             "*untested (another process could not be given this target*: COORD-PROC-01",
-            "*untested (its backend cannot be cut off*: COORD-ERR-02",
+            "*untested (no proxy stands before its backend*: COORD-ERR-02",
         ]
     )
 

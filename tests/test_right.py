@@ -15,7 +15,7 @@ from tests.right.stores import STORES
 from tests.support import clauses_checked, judge, opened
 
 _FINE = {Verdict.PASS, Verdict.UNSUPPORTED}
-_NO_SERVER = "its backend cannot be cut off"
+_NO_SERVER = "no proxy stands before its backend"
 """A file has no connection that a proxy could cut: the kit says so, and accuses nobody."""
 
 

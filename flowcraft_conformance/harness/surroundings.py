@@ -79,7 +79,7 @@ class Surroundings:
         if self._shared or self._outside:
             reached = f" (it reaches {', '.join(self._outside)})" if self._outside else ""
             raise Unobservable(_NO_PROXY + reached)
-        raise Unsupported("it reaches nothing outside of its own process: there is no backend that could fail")
+        raise Unsupported("it reaches nothing outside of its own process: there is no backend that could fail or cost")
 
     def close(self) -> None:
         """End the worker processes."""
@@ -124,7 +124,7 @@ class Surroundings:
         return self._pool.run(programs, call_seconds=call_seconds, within=(longest + 1) * call_seconds)
 
 
-_NO_PROXY = "its backend cannot be cut off: name the variable that holds its address by --flowcraft-proxy=ENV_VAR"
+_NO_PROXY = "no proxy stands before its backend: name the variable that holds its address by --flowcraft-proxy=ENV_VAR"
 
 
 _Probe = tuple[list[PlannedCall], PlannedCall, list[PlannedCall]]

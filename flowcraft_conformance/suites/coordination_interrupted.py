@@ -30,6 +30,7 @@ _MOST_PIECES = 4
 _LANES = 8
 _CALLS = 200
 _KILLED_WITHIN = 0.03
+_ATTEMPTS = 3
 _OPEN_CALLS = 16
 
 
@@ -178,16 +179,20 @@ async def _fails(client: StoreClient, key: str) -> bool:
 async def _kill(bench: StoreBench, space: StoreSpace, way: _Way) -> None:
     pool = await asyncio.to_thread(bench.settings.surroundings.pool)
     dice = bench.random()
-    programs = [
-        [
+
+    def programs(attempt: int) -> list[list[Lane]]:
+        lanes = [
             Lane(
                 client,
-                [PlannedCall("increment", (space.key(f"killed{client}-{call}"), _TTL)) for call in range(_CALLS)],
+                [PlannedCall("increment", (space.key(f"killed{attempt}-{client}-{n}"), _TTL)) for n in range(_CALLS)],
             )
-            for client in range(process * _LANES, (process + 1) * _LANES)
+            for client in range(PROCESSES * _LANES)
         ]
-        for process in range(PROCESSES)
-    ]
+        return [lanes[process * _LANES : (process + 1) * _LANES] for process in range(PROCESSES)]
+
     signals = [Signal(dice.uniform(0.002, _KILLED_WITHIN), process, signal.SIGKILL) for process in range(PROCESSES)]
-    way.calls = await run_processes(bench, pool, programs, signals)
-    way.keys = [call.arguments[0] for call in way.calls if call.end is None]
+    for attempt in range(_ATTEMPTS):
+        way.calls = await run_processes(bench, pool, programs(attempt), signals)
+        way.keys = [call.arguments[0] for call in way.calls if call.end is None]
+        if way.keys:
+            return

@@ -54,8 +54,10 @@ async def _serve(spec: TargetSpec, answers: BinaryIO, log_path: str) -> None:
             command = await inbox.get()
             if command["do"] == "outside":
                 _say(answers, {"outside": outside.reached()})
+            elif command["do"] == "prepare":
+                _say(answers, await worker.prepare(command))
             else:
-                _say(answers, await worker.run(command))
+                _say(answers, await worker.run(command["start"]))
 
 
 def _listen(loop: asyncio.AbstractEventLoop, inbox: asyncio.Queue[dict[str, Any]]) -> None:
@@ -76,9 +78,10 @@ class _Worker:
         self._stack = stack
         self._log = log
         self._clients: dict[Any, Any] = {}
+        self._programs: list[_Program] = []
 
-    async def run(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Make the calls of a program, its lanes side by side."""
+    async def prepare(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Read a program and open its clients, so that nothing but calls lies between its start and its end."""
         lanes = [Lane.from_json(data) for data in command["lanes"]]
         try:
             clients = [await self._client(lane) for lane in lanes]
@@ -86,11 +89,14 @@ class _Worker:
             raise
         except BaseException as error:
             return {"failed": f"building a client raised {type(error).__name__}: {error}"}
-        start, within = command["start"], command["within"]
-        programs = [
-            _Program(self._log, lane, client, start, within) for lane, client in zip(lanes, clients, strict=True)
+        self._programs = [
+            _Program(self._log, lane, client, command["within"]) for lane, client in zip(lanes, clients, strict=True)
         ]
-        await asyncio.gather(*[program.run() for program in programs])
+        return {"prepared": True}
+
+    async def run(self, start: float) -> dict[str, Any]:
+        """Make the calls of the program, its lanes side by side."""
+        await asyncio.gather(*[program.run(start) for program in self._programs])
         return {"done": True}
 
     async def _client(self, lane: Lane) -> Any:
@@ -103,14 +109,16 @@ class _Worker:
 class _Program:
     """The calls of one lane."""
 
-    def __init__(self, log: int, lane: Lane, client: Any, start: float, within: float) -> None:
+    def __init__(self, log: int, lane: Lane, client: Any, within: float) -> None:
         self._log = log
         self._lane = lane
         self._client = client
-        self._start = start
+        self._start = 0.0
         self._within = within
 
-    async def run(self) -> None:
+    async def run(self, start: float) -> None:
+        """Make the calls, each at its time after ``start``."""
+        self._start = start
         for number, call in enumerate(self._lane.calls):
             await self._wait_for(call)
             await self._make(number, call)

@@ -53,12 +53,15 @@ class WorkerPool:
             WorkerError: a worker could not be started, ended by itself, or did not finish in time.
         """
         workers = self._get(len(programs))
-        start = time.monotonic() + _LEAD_SECONDS
         for worker, lanes in zip(workers, programs, strict=True):
-            command = {"do": "run", "lanes": [lane.to_json() for lane in lanes], "start": start}
-            worker.tell({**command, "within": call_seconds})
-        killed = self._send(workers, signals, start)
-        failure = self._wait(workers, killed, start + within)
+            worker.tell({"do": "prepare", "lanes": [lane.to_json() for lane in lanes], "within": call_seconds})
+        failure = self._wait(workers, set(), time.monotonic() + within)
+        if failure is None:
+            start = time.monotonic() + _LEAD_SECONDS
+            for worker in workers:
+                worker.tell({"do": "run", "start": start})
+            killed = self._send(workers, signals, start)
+            failure = self._wait(workers, killed, start + within)
         records = [record for worker in workers for record in _records(worker.new_entries())]
         if failure is not None:
             self.close()
