@@ -191,7 +191,7 @@ def test_fixtures_for_ones_own_tests(folder: pytest.Pytester) -> None:
         """
     )
     arguments = ("--flowcraft-store=mine:Store", "--flowcraft-context=mine:Context", "test_own.py", "-k", "test_own")
-    _run(folder, *arguments).assert_outcomes(passed=2, deselected=76)
+    _run(folder, *arguments).assert_outcomes(passed=2, deselected=79)
     without = _run(folder, "test_own.py")
     without.stdout.fnmatch_lines(["*no store to check: give --flowcraft-store=module:name, or override the fixture*"])
 
