@@ -41,8 +41,6 @@ class BenchSettings:
     """What all checks of one target share."""
 
     loop: LoopThread
-    surroundings: Surroundings
-    """Other processes with the target in them, and the proxies in front of its servers."""
     capabilities: Capabilities = field(default_factory=Capabilities)
     profile: Profile = PROFILES["standard"]
     seed: int = 0
@@ -50,6 +48,8 @@ class BenchSettings:
     """Whether two calls of the factory give clients of one state; else one instance serves all."""
     clock: VirtualClock | None = None
     """Given where the target takes a clock."""
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    """Other processes with the target in them, and the proxies in front of its servers."""
     health: Health = field(default_factory=Health)
     memo: dict[str, Any] = field(default_factory=dict)
     """What several checks of this target share, such as one wait for many TTLs."""

@@ -46,17 +46,18 @@ def settings_for(
     """
     settings = BenchSettings(
         loop=loop,
-        surroundings=Surroundings(target.spec, target.factory, target.capabilities, Faults()),
         capabilities=target.capabilities,
         profile=profile,
         seed=seed,
         clock=VirtualClock() if target.takes_clock else None,
     )
     settings.shared = _shares_state(target, settings) if shared is None else shared
+    faults = Faults()
     if proxies is not None:
         named = (*variables, *target.capabilities.proxy_env)
         proxies.stand_before(named)
-        settings.surroundings = Surroundings(target.spec, target.factory, target.capabilities, proxies.of(named))
+        faults = proxies.of(named)
+    settings.surroundings = Surroundings(target.spec, target.factory, target.capabilities, faults)
     return settings
 
 

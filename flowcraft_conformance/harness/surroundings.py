@@ -23,13 +23,19 @@ _PROBE_TTL = 60
 
 
 class Surroundings:
-    """Found out when a check first asks, and known from then on."""
+    """Found out when a check first asks, and known from then on. Without a target nothing can be seen."""
 
-    def __init__(self, spec: TargetSpec, factory: Any, capabilities: Capabilities, faults: Faults) -> None:
-        self._kind = spec.kind
-        self._capabilities = capabilities
-        self._faults = faults
-        self._address = address_of(spec, factory)
+    def __init__(
+        self,
+        spec: TargetSpec | None = None,
+        factory: Any = None,
+        capabilities: Capabilities | None = None,
+        faults: Faults | None = None,
+    ) -> None:
+        self._kind = spec.kind if spec else Target.STORE
+        self._capabilities = capabilities or Capabilities()
+        self._faults = faults or Faults()
+        self._address = address_of(spec, factory) if spec else None
         self._pool: WorkerPool | None = None
         self._shared: bool | None = None
         self._outside: Sequence[str] = ()
