@@ -8,15 +8,24 @@ from typing import Any
 
 from flowcraft_conformance.contract.capabilities import Capabilities
 from flowcraft_conformance.contract.clauses.model import Target
-from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, NotApplicable, Unsupported, Verdict
+from flowcraft_conformance.contract.verdicts import (
+    ClauseViolation,
+    Inconclusive,
+    NotApplicable,
+    Unobservable,
+    Unsupported,
+    Verdict,
+)
 from flowcraft_conformance.harness.adapter_bench import AdapterBench, AdapterTarget, harness_class
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.bench import Bench, BenchSettings
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
 from flowcraft_conformance.harness.profile import PROFILES, Profile
+from flowcraft_conformance.harness.proxies import Proxies
 from flowcraft_conformance.harness.spaces import ContextBench, StoreBench
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec
+from flowcraft_conformance.report.results import worst
 from flowcraft_conformance.suites.registry import suites_for
 from flowcraft_conformance.suites.suite import Suite, checks_of
 from flowcraft_conformance.suites.workflows import WorkflowSuite
@@ -28,12 +37,18 @@ Outcome = tuple[Verdict, str]
 def opened(kind: Target, factory: Callable[..., Any], seed: int = 1, profile: str = "quick") -> Iterator[BenchSettings]:
     """The settings for the checks of one target."""
     loop = LoopThread()
+    proxies = Proxies()
+    settings = None
     try:
         declared = Capabilities.of(getattr(factory, "capabilities", None))
         target = LoadedTarget.of(TargetSpec(kind, getattr(factory, "__name__", "target")), factory, declared)
-        yield settings_for(target, loop=loop, profile=PROFILES[profile], seed=seed)
+        settings = settings_for(target, loop=loop, profile=PROFILES[profile], seed=seed, proxies=proxies)
+        yield settings
     finally:
+        if settings is not None:
+            settings.surroundings.close()
         loop.close()
+        proxies.close()
 
 
 def judge(kind: Target, factory: Callable[..., Any], settings: BenchSettings, clause: str) -> Outcome:
@@ -88,7 +103,8 @@ def _worst(outcomes: Iterable[Outcome | None]) -> Outcome:
     assert known, "no check for this clause"
     if not seen:
         return Verdict.UNTESTED, "no check applies"
-    return next((outcome for outcome in seen if outcome[0] is not Verdict.PASS), (Verdict.PASS, ""))
+    verdict = worst([outcome[0] for outcome in seen])
+    return next(outcome for outcome in seen if outcome[0] is verdict)
 
 
 def _judge_one(
@@ -107,6 +123,8 @@ def _outcome(suite: type[Suite], name: str, bench: Bench[Any] | AdapterBench) ->
         return Verdict.INCONCLUSIVE, str(unclear)
     except NotApplicable:
         return None
+    except Unobservable as unobservable:
+        return Verdict.UNTESTED, str(unobservable)
     except Unsupported as unsupported:
         return Verdict.UNSUPPORTED, str(unsupported)
     return Verdict.PASS, ""

@@ -8,12 +8,21 @@ from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.verdicts import Verdict
 from tests.mutants import schedules
 from tests.mutants.contexts import CONTEXTS, MutantContext
+from tests.mutants.redis_contexts import REDIS_CONTEXTS, RedisContextMutant
+from tests.mutants.redis_stores import REDIS_STORES, RedisMutant
 from tests.mutants.stores import STORES, MutantStore
 from tests.support import clauses_checked, judge, opened
 
 
 @pytest.mark.parametrize("mutant", STORES, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
 def test_a_broken_store_is_caught(mutant: type[MutantStore]) -> None:
+    with opened(Target.STORE, mutant) as settings:
+        verdict, said = judge(Target.STORE, mutant, settings, mutant.breaks)
+    assert verdict is Verdict.FAIL, said
+
+
+@pytest.mark.parametrize("mutant", REDIS_STORES, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
+def test_a_broken_store_on_redis_is_caught(mutant: type[RedisMutant]) -> None:
     with opened(Target.STORE, mutant) as settings:
         verdict, said = judge(Target.STORE, mutant, settings, mutant.breaks)
     assert verdict is Verdict.FAIL, said
@@ -26,8 +35,15 @@ def test_a_broken_context_is_caught(mutant: type[MutantContext]) -> None:
     assert verdict is Verdict.FAIL, said
 
 
+@pytest.mark.parametrize("mutant", REDIS_CONTEXTS, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
+def test_a_broken_context_on_redis_is_caught(mutant: type[RedisContextMutant]) -> None:
+    with opened(Target.CONTEXT, mutant) as settings:
+        verdict, said = judge(Target.CONTEXT, mutant, settings, mutant.breaks)
+    assert verdict is Verdict.FAIL, said
+
+
 def test_every_checked_clause_has_a_mutant() -> None:
-    stores, contexts = (*STORES, *schedules.STORES), (*CONTEXTS, *schedules.CONTEXTS)
-    caught = {mutant.breaks for mutant in stores} | {mutant.breaks for mutant in contexts}
+    kinds = (STORES, REDIS_STORES, schedules.STORES, CONTEXTS, REDIS_CONTEXTS, schedules.CONTEXTS)
+    caught = {mutant.breaks for mutants in kinds for mutant in mutants}
     checked = {*clauses_checked(Target.STORE), *clauses_checked(Target.CONTEXT)}
     assert checked == caught

@@ -33,11 +33,11 @@ def test_an_empty_folder_gets_a_verdict(folder: pytest.Pytester) -> None:
             "flowcraft store: mine:Store (on virtual time)",
             "flowcraft profile: quick, seed: 7",
             "store: mine:Store",
-            "*COORD*24 pass, 5 untested",
-            "verdict: inconclusive (4 of 27 MUST clauses without a verdict, none broken)",
+            "*COORD*25 pass, 4 unsupported",
+            "verdict: conformant",
             "context: mine:Context",
             "*CTX*15 pass",
-            "*PATCH*9 pass, 1 untested",
+            "*PATCH*9 pass, 1 unsupported",
             "verdict: conformant",
         ]
     )
@@ -73,7 +73,7 @@ def test_the_report_follows_its_schema(folder: pytest.Pytester) -> None:
     assert report["target"] == {"kind": "store", "spec": "mine:Broken"}
     assert report["verdict"] == "not-conformant"
     assert verdicts["COORD-INC-03"] == "fail"
-    assert verdicts["COORD-PROC-01"] == "untested"
+    assert verdicts["COORD-PROC-01"] == "unsupported"
     assert len(verdicts) == 29
 
 
@@ -94,7 +94,7 @@ def test_several_targets_get_a_report_each(folder: pytest.Pytester) -> None:
 
 def test_what_was_deselected_is_untested(folder: pytest.Pytester) -> None:
     shown = run(folder, "--flowcraft-store=mine:Store", "-k", "INC")
-    shown.stdout.fnmatch_lines(["*COORD*5 pass, 24 untested", "*untested (not run)*", "verdict: inconclusive*"])
+    shown.stdout.fnmatch_lines(["*COORD*6 pass, 23 untested", "*untested (not run)*", "verdict: inconclusive*"])
 
 
 def test_two_workers_give_the_same_verdict(folder: pytest.Pytester) -> None:
@@ -107,13 +107,13 @@ def test_two_workers_give_the_same_verdict(folder: pytest.Pytester) -> None:
 def test_last_failed_and_junit(folder: pytest.Pytester) -> None:
     run(folder, "--flowcraft-store=mine:Broken", "-x")
     shown = run(folder, "--flowcraft-store=mine:Broken", "--lf", "--junitxml=junit.xml")
-    shown.assert_outcomes(failed=1, deselected=34)
+    shown.assert_outcomes(failed=1, deselected=44)
     assert 'name="flowcraft_verdict" value="fail"' in (folder.path / "junit.xml").read_text()
 
 
 def test_collecting_only_builds_nothing(folder: pytest.Pytester) -> None:
     shown = run(folder, "--flowcraft-store=mine:Raises", "--collect-only", "-q")
-    shown.stdout.fnmatch_lines(["*[[]COORD-INC-01-mine:Raises]", "35 tests collected*"])
+    shown.stdout.fnmatch_lines(["*[[]COORD-INC-01-mine:Raises]", "45 tests collected*"])
     assert shown.ret == 0
 
 
@@ -142,7 +142,7 @@ def test_known_failures_are_strict_in_both_directions(folder: pytest.Pytester) -
 def test_the_ini_file_names_targets_beside_ones_own_tests(folder: pytest.Pytester) -> None:
     folder.makeini("[pytest]\nflowcraft_store = mine:Store\npython_files = own_*.py\npython_classes = None\n")
     folder.makepyfile(own_test="def test_own(): pass")
-    run(folder).assert_outcomes(passed=36)
+    run(folder).assert_outcomes(passed=34, skipped=12)
     run(folder, "own_test.py").assert_outcomes(passed=1)
 
 
@@ -160,9 +160,59 @@ def test_fixtures_for_ones_own_tests(folder: pytest.Pytester) -> None:
         """
     )
     arguments = ("--flowcraft-store=mine:Store", "--flowcraft-context=mine:Context", "test_own.py", "-k", "test_own")
-    run(folder, *arguments).assert_outcomes(passed=2, deselected=73)
+    run(folder, *arguments).assert_outcomes(passed=2, deselected=79)
     without = run(folder, "test_own.py")
     without.stdout.fnmatch_lines(["*no store to check: give --flowcraft-store=module:name, or override the fixture*"])
+
+
+def test_a_factory_that_is_an_object_is_untested_between_processes(folder: pytest.Pytester) -> None:
+    folder.makepyfile(
+        test_own="""
+        import pytest
+        from flowcraft_conformance.suites import CoordinationStoreSuite
+        from mine import Store
+        class TestMine(CoordinationStoreSuite):
+            @pytest.fixture
+            def flowcraft_store_factory(self): return lambda: Store()
+        """
+    )
+    shown = run(folder, "-k", "PROC or ERR-02")
+    shown.stdout.fnmatch_lines(
+        [
+            "*untested (another process could not be given this target*: COORD-PROC-01",
+            "*untested (no proxy stands before its backend*: COORD-ERR-02",
+        ]
+    )
+
+
+_REDIS = "--flowcraft-store=reference_adapters.redis_bullmq:store"
+
+
+def test_a_proxy_that_carries_nothing_is_inconclusive(folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELSEWHERE", "redis://127.0.0.1:1")
+    folder.makepyfile(
+        aside="""
+        from contextlib import asynccontextmanager
+        from reference_adapters.redis_bullmq import store as through_the_proxy
+        @asynccontextmanager
+        async def store():
+            async with through_the_proxy() as client:
+                yield client
+        """
+    )
+    shown = run(folder, "--flowcraft-store=aside:store", "--flowcraft-proxy=ELSEWHERE", "-k", "COORD-ERR-01")
+    shown.stdout.fnmatch_lines(["*COORD-ERR-01 inconclusive: the proxy carried no byte*"])
+
+
+def test_a_variable_that_is_not_set_is_inconclusive(folder: pytest.Pytester) -> None:
+    shown = run(folder, "--flowcraft-store=mine:Store", "--flowcraft-proxy=NO_SUCH_VARIABLE", "-k", "COORD-ERR-01")
+    shown.stdout.fnmatch_lines(["*COORD-ERR-01 inconclusive: *NO_SUCH_VARIABLE: it is not set*"])
+
+
+def test_faults_and_processes_work_in_every_xdist_worker(folder: pytest.Pytester) -> None:
+    shown = run(folder, _REDIS, "-n", "2", "-k", "PROC or ERR-01 or ERR-03")
+    shown.stdout.fnmatch_lines(["*COORD*3 pass, 26 untested"])
+    assert shown.ret == 0
 
 
 def test_a_removed_check_is_reported(folder: pytest.Pytester) -> None:

@@ -9,19 +9,25 @@ import pytest
 
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.verdicts import Verdict
+from reference_adapters.redis_bullmq import store as redis_store
 from tests.right.contexts import CONTEXTS
 from tests.right.stores import STORES
 from tests.support import clauses_checked, judge, opened
 
 _FINE = {Verdict.PASS, Verdict.UNSUPPORTED}
+_NO_SERVER = "no proxy stands before its backend"
+"""A file has no connection that a proxy could cut: the kit says so, and accuses nobody."""
 
 
-@pytest.mark.parametrize(
-    ("kind", "factory"),
-    [*[(Target.STORE, store) for store in STORES], *[(Target.CONTEXT, context) for context in CONTEXTS]],
-    ids=lambda value: getattr(value, "__name__", value),
-)
+_TARGETS: list[tuple[Target, Callable[..., Any]]] = [
+    *[(Target.STORE, store) for store in (*STORES, redis_store)],
+    *[(Target.CONTEXT, context) for context in CONTEXTS],
+]
+
+
+@pytest.mark.parametrize(("kind", "factory"), _TARGETS, ids=lambda value: getattr(value, "__name__", value))
 def test_a_right_target_passes_every_clause(kind: Target, factory: Callable[..., Any]) -> None:
     with opened(kind, factory) as settings:
         outcomes = {clause: judge(kind, factory, settings, clause) for clause in clauses_checked(kind)}
-    assert {clause: said for clause, (verdict, said) in outcomes.items() if verdict not in _FINE} == {}
+    unclear = {clause: said for clause, (verdict, said) in outcomes.items() if verdict not in _FINE}
+    assert {clause: said for clause, said in unclear.items() if not said.startswith(_NO_SERVER)} == {}

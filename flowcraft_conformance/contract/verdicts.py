@@ -60,4 +60,8 @@ class NotApplicable(Exception):
 
 
 class Unsupported(Exception):
-    """The target declares that it does not offer what the clause asks for."""
+    """The target declares, or is seen, not to have what the clause is about."""
+
+
+class Unobservable(Exception):
+    """The kit cannot see what the clause is about from where it stands; the text says what would let it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import itertools
 import random
 import time
@@ -26,6 +25,8 @@ from flowcraft_conformance.harness.evidence import trace
 from flowcraft_conformance.harness.health import HUNG_WITHIN, Health
 from flowcraft_conformance.harness.loop import LoopThread, bounded
 from flowcraft_conformance.harness.profile import PROFILES, Profile
+from flowcraft_conformance.harness.surroundings import Surroundings
+from flowcraft_conformance.harness.target import open_client as open_client
 
 T = TypeVar("T")
 Example = TypeVar("Example")
@@ -50,19 +51,11 @@ class BenchSettings:
     """Whether two calls of the factory give clients of one state; else one instance serves all."""
     clock: VirtualClock | None = None
     """Given where the target takes a clock."""
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    """Other processes with the target in them, and the proxies in front of its servers."""
     health: Health = field(default_factory=Health)
     memo: dict[str, Any] = field(default_factory=dict)
     """What several checks of this target share, such as one wait for many TTLs."""
-
-
-async def open_client(stack: AsyncExitStack, factory: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
-    """Call a target's factory: what it gives, awaited or entered where it is an awaitable or a context manager."""
-    made = factory(*arguments, **keywords)
-    if inspect.isawaitable(made):
-        made = await made
-    if hasattr(type(made), "__aenter__"):
-        made = await stack.enter_async_context(made)
-    return made
 
 
 class Space:

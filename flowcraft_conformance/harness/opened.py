@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,8 @@ from flowcraft_conformance.harness.calls import outcome_of
 from flowcraft_conformance.harness.errors import CallTimeoutError, TargetError, describe_error
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.profile import Profile
+from flowcraft_conformance.harness.proxies import Faults, Proxies
+from flowcraft_conformance.harness.surroundings import Surroundings
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec
 
 _METHODS = {
@@ -26,9 +28,19 @@ _PROTOCOLS = {Target.STORE: "ICoordinationStore", Target.CONTEXT: "IAsyncContext
 
 
 def settings_for(
-    target: LoadedTarget, *, loop: LoopThread, profile: Profile, seed: int, shared: bool | None = None
+    target: LoadedTarget,
+    *,
+    loop: LoopThread,
+    profile: Profile,
+    seed: int,
+    shared: bool | None = None,
+    proxies: Proxies | None = None,
+    variables: Sequence[str] = (),
 ) -> BenchSettings:
     """What all checks of this target share; ``shared`` None: it is tried out here.
+
+    ``proxies`` None: none are made. ``variables`` are those named by the user; the target may name more. A target that
+    starts its own server names it in the variable when it is first built, so the proxies come after that.
 
     Raises:
         TargetError: the target cannot be built, is of the wrong kind, or its set-up hangs.
@@ -41,6 +53,12 @@ def settings_for(
         clock=VirtualClock() if target.takes_clock else None,
     )
     settings.shared = _shares_state(target, settings) if shared is None else shared
+    faults = Faults()
+    if proxies is not None:
+        named = (*variables, *target.capabilities.proxy_env)
+        proxies.stand_before(named)
+        faults = proxies.of(named)
+    settings.surroundings = Surroundings(target.spec, target.factory, target.capabilities, faults)
     return settings
 
 

@@ -7,6 +7,8 @@ import importlib
 import inspect
 import sys
 import traceback
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -77,6 +79,16 @@ def _capabilities(factory: Any, spec: TargetSpec) -> Capabilities:
             f"{spec.option}: its capabilities cannot be used: {said}",
             "See the capabilities in the contract; a declared limit must be one that the contract allows.",
         ) from error
+
+
+async def open_client(stack: AsyncExitStack, factory: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    """Call a target's factory: what it gives, awaited or entered where it is an awaitable or a context manager."""
+    made = factory(*arguments, **keywords)
+    if inspect.isawaitable(made):
+        made = await made
+    if hasattr(type(made), "__aenter__"):
+        made = await stack.enter_async_context(made)
+    return made
 
 
 _CALLABLE_HINTS = {

@@ -68,13 +68,13 @@ class _Pace:
         self._clock = clock
         self._alive = programs
         self._resting = 0
-        self._origin = self.now()
+        self.origin = self.now()
 
     def now(self) -> float:
         return time.monotonic() if self._clock is None else self._clock.monotonic()
 
     async def until(self, moment: float) -> None:
-        delay = self._origin + moment - self.now()
+        delay = self.origin + moment - self.now()
         if self._clock is None:
             await asyncio.sleep(max(delay, 0))
             return
@@ -140,6 +140,11 @@ class ProgramRun:
             raise self.violated(f"{operation} at {self.elapsed():.2f} s: {mismatch.explanation}")
         self.decisive += timeline.certain
         return output
+
+    def last_end(self) -> float:
+        """When the last call ended, in seconds from the start of the batch."""
+        end = self.recorder.records[-1].end
+        return (self.pace.now() if end is None else end) - self.pace.origin
 
     def elapsed(self) -> float:
         """Seconds since the program's first call."""

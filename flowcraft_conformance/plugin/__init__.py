@@ -61,6 +61,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="a TOML file of clauses that are known to fail: [[known-failure]] with clause, reason, link, expires",
     )
+    group.addoption(
+        "--flowcraft-proxy",
+        action="append",
+        default=[],
+        metavar="ENV_VAR",
+        help="put the fault proxy in front of the server whose URL or host:port this variable holds (repeatable)",
+    )
     group.addoption("--flowcraft-seed", metavar="N", help="repeat the run that had this seed")
 
 

@@ -29,6 +29,7 @@ class KitOptions:
     reports: tuple[Path, ...]
     strict: bool
     known_failures: Mapping[str, KnownFailure]
+    proxy_variables: tuple[str, ...]
 
 
 def read_options(config: pytest.Config) -> KitOptions:
@@ -50,6 +51,7 @@ def read_options(config: pytest.Config) -> KitOptions:
         reports=tuple(_report(config, text) for text in config.getoption("flowcraft_report")),
         strict=config.getoption("flowcraft_strict"),
         known_failures=_known_failures(config.getoption("flowcraft_known_failures")),
+        proxy_variables=tuple(dict.fromkeys(_variable(text) for text in config.getoption("flowcraft_proxy"))),
     )
 
 
@@ -57,6 +59,14 @@ def _profile(name: str) -> Profile:
     if name not in PROFILES:
         raise pytest.UsageError(f"--flowcraft-profile={name}: unknown; choose {', '.join(PROFILES)}")
     return PROFILES[name]
+
+
+def _variable(text: str) -> str:
+    if not text.isidentifier():
+        raise pytest.UsageError(
+            f"--flowcraft-proxy={text}: name an environment variable that holds a server's URL or host:port"
+        )
+    return text
 
 
 def _seed(config: pytest.Config) -> int:

@@ -16,6 +16,7 @@ from flowcraft_conformance.contract.verdicts import (
     Inconclusive,
     NotApplicable,
     RunVerdict,
+    Unobservable,
     Unsupported,
     Verdict,
 )
@@ -143,7 +144,7 @@ class Reporting:
             if excuse:
                 report.outcome = "skipped"
                 report.wasxfail = excuse  # shown as xfailed: seen, and no failure of the run
-        elif finding.verdict in (Verdict.INCONCLUSIVE, Verdict.UNSUPPORTED) and finding.summary:
+        elif finding.verdict in _SAID_IN_SHORT and finding.summary:
             said = f"{finding.clause} {finding.verdict}: {finding.summary}"
             if finding.verdict is Verdict.INCONCLUSIVE and self.options.strict:
                 report.outcome, report.longrepr = "failed", said
@@ -219,6 +220,9 @@ def _skip(report: pytest.TestReport, said: str) -> None:
     report.outcome, report.longrepr = "skipped", (str(report.location[0]), report.location[1] or 0, said)
 
 
+_SAID_IN_SHORT = (Verdict.INCONCLUSIVE, Verdict.UNSUPPORTED, Verdict.UNTESTED)
+
+
 def _verdict(error: BaseException | None) -> Verdict:
     if error is None:
         return Verdict.PASS
@@ -226,7 +230,7 @@ def _verdict(error: BaseException | None) -> Verdict:
         return Verdict.UNSUPPORTED
     if isinstance(error, ClauseViolation):
         return Verdict.FAIL
-    if isinstance(error, pytest.skip.Exception | NotApplicable):
+    if isinstance(error, pytest.skip.Exception | NotApplicable | Unobservable):
         return Verdict.UNTESTED
     return Verdict.INCONCLUSIVE  # said so, or the check itself broke: never the target's fault
 
@@ -236,7 +240,7 @@ def _summary(error: BaseException | None) -> str:
         return ""
     if isinstance(error, ClauseViolation):
         return error.summary
-    if isinstance(error, Inconclusive | NotApplicable | Unsupported):
+    if isinstance(error, Inconclusive | NotApplicable | Unsupported | Unobservable):
         return str(error)
     return ""
 

@@ -18,6 +18,8 @@ from flowcraft_conformance.harness.bench import Bench, BenchSettings
 from flowcraft_conformance.harness.errors import TargetError
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
+from flowcraft_conformance.harness.proxies import Proxies
+from flowcraft_conformance.harness.surroundings import Surroundings
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec, load_target
 from flowcraft_conformance.plugin.leftovers import Leftovers
 from flowcraft_conformance.plugin.options import read_options
@@ -54,6 +56,9 @@ class KitSession:
         self.options = read_options(config)
         self._leftovers = Leftovers()
         self.loop = LoopThread()
+        # An xdist controller runs no check, and its workers inherit its environment: they put up their own proxies.
+        controls_workers = not self.is_worker and config.getoption("dist", "no") != "no"
+        self.proxies = None if controls_workers or config.option.collectonly else Proxies()
         self.targets: list[OpenTarget] = []
         self._suite_files = {file_of(suite) for suite in PACKAGED}
         self._class_settings: dict[str, BenchSettings | str] = {}
@@ -73,6 +78,8 @@ class KitSession:
         Raises:
             pytest.UsageError: a target that cannot be used.
         """
+        if self.proxies is not None:
+            self.proxies.stand_before(self.options.proxy_variables)
         try:
             self.targets = [OpenTarget(load_target(spec)) for spec in self.options.specs]
             if not self.config.option.collectonly:
@@ -81,7 +88,7 @@ class KitSession:
                 for target in self.targets:
                     _name_parts(target)
         except TargetError as error:
-            self.loop.close()
+            self.close()
             raise pytest.UsageError(str(error)) from error
         kinds = [target.loaded.spec.kind for target in self.targets]
         suites = dict.fromkeys(suite for kind in kinds for suite in suites_for(kind))
@@ -103,6 +110,8 @@ class KitSession:
                 profile=self.options.profile,
                 seed=self.options.seed,
                 shared=known.get(spec.option),
+                proxies=self.proxies,
+                variables=self.options.proxy_variables,
             )
         self.reporting.hand_down(
             {target.loaded.spec.option: target.settings.shared for target in self.targets if target.settings}
@@ -125,6 +134,10 @@ class KitSession:
         )
         target.adapter = AdapterTarget(harness, target.settings)
         target.adapter.open(spec.option)
+        if self.proxies is not None:
+            named = [*self.options.proxy_variables, *declared.proxy_env]
+            self.proxies.stand_before(named)
+            target.settings.surroundings = Surroundings(capabilities=declared, faults=self.proxies.of(named))
         _name_parts(target)
 
     def _add_files(self, files: list[str]) -> None:
@@ -210,7 +223,12 @@ class KitSession:
             try:
                 loaded = LoadedTarget.of(TargetSpec(part, key), factory, Capabilities.of(declared))
                 self._class_settings[key] = settings_for(
-                    loaded, loop=self.loop, profile=self.options.profile, seed=self.options.seed
+                    loaded,
+                    loop=self.loop,
+                    profile=self.options.profile,
+                    seed=self.options.seed,
+                    proxies=self.proxies,
+                    variables=self.options.proxy_variables,
                 )
             except (TargetError, CapabilityError) as error:  # remembered: trying again may take a minute each time
                 self._class_settings[key] = f"the factory of {key} cannot be used\n{error}"
@@ -229,16 +247,21 @@ class KitSession:
         return scratch
 
     def close(self) -> None:
-        """Stop the loop and remove what was kept for this run."""
+        """End worker processes, adapters and proxies, stop the loop and remove what was kept for this run."""
+        for settings in [*(target.settings for target in self.targets), *self._class_settings.values()]:
+            if isinstance(settings, BenchSettings):
+                settings.surroundings.close()
         adapters = [target.adapter for target in self.targets if target.adapter is not None]
         for adapter in [*adapters, *self._class_adapters.values()]:
             adapter.close()
         self.loop.close()
-        session = self.config.pluginmanager.get_plugin("session")
-        self._leftovers.see_to_the_end(int(getattr(session, "exitstatus", 1)))
+        if self.proxies is not None:
+            self.proxies.close()
         if self._scratch is not None:
             set_hypothesis_home_dir(None)
             self._scratch.cleanup()
+        session = self.config.pluginmanager.get_plugin("session")
+        self._leftovers.see_to_the_end(int(getattr(session, "exitstatus", 1)))
 
 
 def _name_parts(target: OpenTarget) -> None:

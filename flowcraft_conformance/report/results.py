@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,13 @@ from flowcraft_conformance.contract.clauses.model import Clause
 from flowcraft_conformance.contract.verdicts import RunVerdict, Verdict, run_verdict
 from flowcraft_conformance.report.findings import Finding, TargetName
 
-_WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.UNTESTED, Verdict.UNSUPPORTED, Verdict.PASS)
+# A clause is unsupported where none of its checks had anything to look at; one that looked has the word.
+_WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.UNTESTED, Verdict.PASS, Verdict.UNSUPPORTED)
+
+
+def worst(verdicts: Collection[Verdict]) -> Verdict:
+    """The verdict of a clause from those of its checks."""
+    return next(verdict for verdict in _WORST_FIRST if verdict in verdicts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,8 @@ class TargetFindings:
         aside = next((f"{finding.test}: {finding.summary}" for finding in seen if not finding.applies), "")
         note = self._untested_note(clause, missing) or ("" if found else aside)
         verdicts = {finding.verdict for finding in found} | ({Verdict.UNTESTED} if note else set())
-        verdict = next(verdict for verdict in _WORST_FIRST if verdict in verdicts)
-        worst = next((finding for finding in found if finding.verdict is verdict), None)
+        verdict = worst(verdicts)
+        telling = next((finding for finding in found if finding.verdict is verdict), None)
         if known and verdict is Verdict.FAIL:
             verdict = Verdict.KNOWN_FAILURE
         elif known and verdict is Verdict.PASS:
@@ -94,11 +100,11 @@ class TargetFindings:
         return ClauseResult(
             clause=clause,
             verdict=verdict,
-            summary=worst.summary if worst else "",
-            evidence=worst.observed if worst else "",
-            note=note,
+            summary=telling.summary if telling else "",
+            evidence=telling.observed if telling else "",
+            note=note or (telling.summary if telling and verdict is Verdict.UNTESTED else ""),
             aside=aside if found else "",
-            reproduce=worst.reproduce if worst else "",
+            reproduce=telling.reproduce if telling else "",
             duration_seconds=sum(finding.duration_seconds for finding in seen),
         )
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from flowcraft_conformance.contract.clauses.model import Target
+from flowcraft_conformance.suites.coordination_faults import CoordinationFaults
+from flowcraft_conformance.suites.coordination_interrupted import CoordinationInterrupted
+from flowcraft_conformance.suites.coordination_processes import CoordinationProcesses
 from flowcraft_conformance.suites.coordination_races import CoordinationRaces
 from flowcraft_conformance.suites.coordination_schedules import CoordinationSchedules
 from flowcraft_conformance.suites.coordination_time import CoordinationTime
@@ -12,7 +15,16 @@ from flowcraft_conformance.suites.coordination_values import CoordinationValues
 from flowcraft_conformance.suites.suite import Suite
 
 
-class CoordinationStoreSuite(CoordinationValues, CoordinationTime, CoordinationRaces, CoordinationSchedules, Suite):
+class CoordinationStoreSuite(
+    CoordinationValues,
+    CoordinationTime,
+    CoordinationRaces,
+    CoordinationSchedules,
+    CoordinationInterrupted,
+    CoordinationProcesses,
+    CoordinationFaults,
+    Suite,
+):
     """Checks an ``ICoordinationStore``; override the fixture ``flowcraft_store_factory`` in a subclass."""
 
     part: ClassVar[Target] = Target.STORE

@@ -72,7 +72,7 @@ class CoordinationRaces:
                 keys = [space.key(f"r{number}-{name}") for name in ("a", "b")[: dice.randint(1, 2)]]
                 space.recorder.records.clear()
                 chosen = clients[: dice.choice((2, 3, 5, 8))]
-                await start_together([_random_calls(client, keys, dice) for client in chosen], dice=dice)
+                await start_together([random_calls(client, keys, dice) for client in chosen], dice=dice)
                 operations = [operation_of(record) for record in space.recorder.records]
                 judge_history(
                     space,
@@ -119,7 +119,8 @@ async def _one_winner(
         raise space.violated(f"the key holds {stored!r}, want the winner's {f'v{winners[0]}'!r}")
 
 
-def _random_calls(client: StoreClient, keys: Sequence[str], dice: random.Random) -> Callable[[], Awaitable[None]]:
+def random_calls(client: StoreClient, keys: Sequence[str], dice: random.Random) -> Callable[[], Awaitable[None]]:
+    """A caller that makes a few calls of all five operations; what they raise stands in the history."""
     chosen = [(dice.choice(keys), dice.random(), dice.randint(0, 3)) for _ in range(dice.randint(3, 7))]
 
     async def calls() -> None:

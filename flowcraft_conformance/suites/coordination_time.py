@@ -130,7 +130,7 @@ def _won_again_by_one(dice: random.Random) -> Program:
         if ending == "delete":
             await run.call("delete")
         else:
-            await run.at(run.times.gone(0, run.times.short))
+            await run.at(run.times.gone(run.last_end(), run.times.short))
         key = run.key()
         async with run.gate:
             won = await asyncio.gather(

@@ -27,6 +27,7 @@ from flowcraft_conformance.harness.calls import ContextClient
 from flowcraft_conformance.harness.races import start_together
 from flowcraft_conformance.harness.spaces import ContextBench, ContextSpace
 from flowcraft_conformance.suites.expect import expect, expect_json, expect_raises
+from flowcraft_conformance.suites.patch_faults import PatchFaults
 from flowcraft_conformance.suites.patch_schedules import PatchSchedules
 from flowcraft_conformance.suites.suite import Suite, checks
 
@@ -47,7 +48,7 @@ _ODD_CHANGES: list[tuple[dict[str, Any], list[PatchOperation]]] = [
 ]
 
 
-class PatchSuite(PatchSchedules, Suite):
+class PatchSuite(PatchSchedules, PatchFaults, Suite):
     """Checks ``patch`` and ``patch_if_absent``; override the fixture ``flowcraft_context_factory`` in a subclass."""
 
     part: ClassVar[Target] = Target.CONTEXT

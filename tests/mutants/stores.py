@@ -522,6 +522,34 @@ class DeletesInTwoSteps(MutantStore):
             await super().delete(key)
 
 
+class PersistsThenExpires(MutantStore):
+    breaks = "COORD-INC-05"
+
+    async def increment(self, key: str, ttl_seconds: int) -> int:
+        count = await super().increment(key, ttl_seconds)
+        deadline = self.backend.items[key].deadline
+        self.force(key, str(count), float("inf"))
+        await asyncio.sleep(0)
+        self.force(key, str(count), deadline)
+        return count
+
+
+class KeepsItsLockWhenCancelled(MutantStore):
+    breaks = "COORD-ERR-04"
+    capabilities: ClassVar[dict[str, Any]] = {**MutantStore.capabilities, "call_timeout_seconds": 1}
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        super().__init__(clock=clock)
+        self.lock = asyncio.Lock()
+
+    async def increment(self, key: str, ttl_seconds: int) -> int:
+        await self.lock.acquire()
+        await asyncio.sleep(0)
+        count = await super().increment(key, ttl_seconds)
+        self.lock.release()
+        return count
+
+
 def _all_below(cls: type[MutantStore]) -> list[type[MutantStore]]:
     below = [found for sub in cls.__subclasses__() for found in (sub, *_all_below(sub))]
     return [found for found in below if "breaks" in vars(found)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import random
 import sqlite3
 import tempfile
@@ -203,11 +204,13 @@ class _SqliteStore:
 
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="flowcraft-tests-")
+_PATH = os.environ.setdefault("FLOWCRAFT_TESTS_SQLITE", str(Path(_FOLDER.name) / "store.db"))
+"""Processes that are started later find the same file."""
 
 
 @asynccontextmanager
 async def sqlite_store() -> AsyncIterator[ICoordinationStore]:
-    connection = sqlite3.connect(Path(_FOLDER.name) / "store.db", isolation_level=None, timeout=10)
+    connection = sqlite3.connect(_PATH, isolation_level=None, timeout=10)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute(
