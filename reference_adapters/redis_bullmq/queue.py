@@ -80,6 +80,7 @@ class BullMQConsumer:
         self._logger = logger
         self._worker: Any = None
         self._running: asyncio.Task[None] | None = None
+        self._stopped = False
 
     async def start(self) -> None:
         """Begin to take jobs; returns once they are taken.
@@ -99,6 +100,7 @@ class BullMQConsumer:
 
     async def stop(self) -> None:
         """Take no new job; those in flight go on."""
+        self._stopped = True
         if self._worker is not None and not self._worker.closing:
             await self._worker.pause(do_not_wait_active=True)
 
@@ -136,13 +138,16 @@ class BullMQConsumer:
 
     async def _process(self, job: Any, token: str) -> None:
         """One delivery; what it raises tells BullMQ what to do (JOB-NACK-01)."""
+        if self._stopped:  # BullMQ still hands out what it was fetching when it was paused (JOB-LIFE-02)
+            await self._put_back(job, token, 0)
         try:
             payload = JobPayload.from_wire(job.data)
         except InvalidJobError as error:
             self._logger.warning("a message that is no job was dropped", error=str(error), data=repr(job.data)[:200])
             return
         attempt = 1 + job.attemptsMade + job.stalledCounter
-        last = attempt >= self._settings.attempts
+        # A job that other code put there with fewer attempts is failed by BullMQ, without a word, at its own last one.
+        last = attempt >= self._settings.attempts or job.attemptsMade + 1 >= job.attempts
         payload = JobPayload(payload.run_id, payload.blueprint_id, payload.node_id, attempt, last)
         if attempt > self._settings.attempts:
             await self._give_up(job, token, payload, "its deliveries were used up by workers that died")
