@@ -62,7 +62,7 @@ class Rig:
         async def note(job: JobPayload, reason: str) -> None:
             self.abandoned.append((job, reason))
 
-        adapter.handle_job = handler  # type: ignore[method-assign]
+        adapter.handle_job = handler  # type: ignore[method-assign, assignment]
         adapter.abandon_job = note  # type: ignore[method-assign]
         await adapter.start()
         return adapter

@@ -9,10 +9,11 @@ import threading
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from bullmq import Queue
+from bullmq import Queue, Worker
 from redis.asyncio import Redis
 
 from flowcraft_conformance import FinalResult, JobPayload, redis_service
@@ -79,6 +80,59 @@ async def test_deliveries_used_up_by_crashes_end_in_giving_up(rig: Rig, redis: R
     await until(lambda: bool(rig.abandoned), "the job to be given up")
     assert not seen
     assert "workers that died" in rig.abandoned[0][1]
+
+
+async def test_a_job_that_stalled_often_is_delivered_until_its_attempts_are_used_up(rig: Rig, redis: Redis) -> None:
+    begun = asyncio.Event()
+    seen: list[JobPayload] = []
+
+    async def endless(job: JobPayload) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def note(job: JobPayload) -> None:
+        seen.append(job)
+
+    silent = await rig.worker(endless, shutdown_grace_seconds=0.05)
+    await silent.enqueue_job(JobPayload("run", "b", "n"))
+    await asyncio.wait_for(begun.wait(), BOUND_SECONDS)
+    await redis.hset(f"{rig.harness.scope}:bull:flowcraft-queue:1", "stc", 3)  # as three dead workers leave it
+    await silent.close()  # cut off: its lock ends by itself
+    await rig.worker(note)
+    await until(lambda: bool(seen), "the last delivery")
+    assert [(job.attempt, job.is_last_attempt) for job in seen] == [(5, True)]
+
+
+async def test_a_job_that_was_being_fetched_when_the_worker_was_closed_is_handed_back(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched, closing = asyncio.Event(), asyncio.Event()
+    fetch = Worker.moveToActive
+    seen: list[str] = []
+
+    async def fetch_slowly(worker: Worker, token: str) -> Any:
+        job = await fetch(worker, token)
+        if job:
+            fetched.set()
+            await closing.wait()
+        return job
+
+    async def first(job: JobPayload) -> None:
+        seen.append("first")
+
+    async def second(job: JobPayload) -> None:
+        seen.append("second")
+
+    monkeypatch.setattr(Worker, "moveToActive", fetch_slowly)
+    closed = await rig.worker(first)
+    await closed.enqueue_job(JobPayload("r", "b", "n"))
+    await asyncio.wait_for(fetched.wait(), BOUND_SECONDS)
+    await closed.stop_jobs()
+    closing.set()
+    await closed.close()
+    await rig.worker(second)
+    await until(lambda: bool(seen), "the job")
+    assert seen == ["second"]
 
 
 async def test_a_job_that_other_code_gave_one_attempt_is_not_lost_in_silence(rig: Rig, redis: Redis) -> None:
