@@ -147,6 +147,24 @@ async def test_a_job_that_other_code_gave_one_attempt_is_not_lost_in_silence(rig
     assert (job.node_id, job.attempt, job.is_last_attempt, reason) == ("n", 1, True, "ValueError: broken")
 
 
+async def test_a_worker_goes_on_after_its_connections_were_lost(rig: Rig, redis: Redis) -> None:
+    seen: list[str] = []
+
+    async def note(job: JobPayload) -> None:
+        seen.append(job.node_id)
+
+    await rig.worker(note)
+    client = await rig.client()
+    await client.enqueue_job(JobPayload("r", "b", "before"))
+    await until(lambda: seen == ["before"], "the first job")
+    lost = [each["id"] for each in await redis.client_list() if each["name"].startswith(f"{rig.harness.scope}:")]
+    assert lost
+    for number in lost:
+        await redis.client_kill_filter(_id=number)
+    await client.enqueue_job(JobPayload("r", "b", "after"))
+    await until(lambda: "after" in seen, "the job after the loss")
+
+
 async def test_names_and_layout_are_the_published_ones(rig: Rig, redis: Redis) -> None:
     client = await rig.client()
     await client.enqueue_job(JobPayload("run:1", "b", "n"))
