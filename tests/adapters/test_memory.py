@@ -23,7 +23,7 @@ async def test_a_bare_adapter_waits_by_the_clock_of_its_runtime() -> None:
             raise JobDeferred(1000)
 
     adapter = MemoryAdapter(AdapterOptions(RuntimeOptions(clock=clock), MemoryCoordinationStore()))
-    adapter.handle_job = defer_once  # type: ignore[method-assign, assignment]
+    adapter.handle_job = defer_once  # type: ignore[method-assign]
     await adapter.start()
     await adapter.enqueue_job(JobPayload("r", "b", "n"))
     await until(lambda: deliveries == [1], "the first delivery")
