@@ -43,16 +43,12 @@ async def redis() -> AsyncIterator[Redis]:
     await client.aclose()
 
 
-async def test_a_killed_process_gives_its_job_to_another_worker(rig: Rig) -> None:
+async def _take_and_die(rig: Rig) -> None:
+    """Have a job taken by another process, and kill that one."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.adapters.silent_worker", rig.harness.scope, stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "FLOWCRAFT_REDIS_URL": redis_service().url},
     )  # fmt: skip
-    seen: list[JobPayload] = []
-
-    async def note(job: JobPayload) -> None:
-        seen.append(job)
-
     try:
         client = await rig.client()
         await client.enqueue_job(JobPayload("run", "b", "victim"))
@@ -62,6 +58,15 @@ async def test_a_killed_process_gives_its_job_to_another_worker(rig: Rig) -> Non
     finally:
         process.kill()
         await process.communicate()
+
+
+async def test_a_killed_process_gives_its_job_to_another_worker(rig: Rig) -> None:
+    seen: list[JobPayload] = []
+
+    async def note(job: JobPayload) -> None:
+        seen.append(job)
+
+    await _take_and_die(rig)
     await rig.worker(note)
     await until(lambda: bool(seen), "the killed worker's job")
     assert [(job.node_id, job.is_last_attempt) for job in seen] == [("victim", False)]
@@ -83,21 +88,13 @@ async def test_deliveries_used_up_by_crashes_end_in_giving_up(rig: Rig, redis: R
 
 
 async def test_a_job_that_stalled_often_is_delivered_until_its_attempts_are_used_up(rig: Rig, redis: Redis) -> None:
-    begun = asyncio.Event()
     seen: list[JobPayload] = []
-
-    async def endless(job: JobPayload) -> None:
-        begun.set()
-        await asyncio.Event().wait()
 
     async def note(job: JobPayload) -> None:
         seen.append(job)
 
-    silent = await rig.worker(endless, shutdown_grace_seconds=0.05)
-    await silent.enqueue_job(JobPayload("run", "b", "n"))
-    await asyncio.wait_for(begun.wait(), BOUND_SECONDS)
+    await _take_and_die(rig)
     await redis.hset(f"{rig.harness.scope}:bull:flowcraft-queue:1", "stc", 3)  # as three dead workers leave it
-    await silent.close()  # cut off: its lock ends by itself
     await rig.worker(note)
     await until(lambda: bool(seen), "the last delivery")
     assert [(job.attempt, job.is_last_attempt) for job in seen] == [(5, True)]
