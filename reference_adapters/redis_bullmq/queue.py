@@ -80,7 +80,6 @@ class BullMQConsumer:
         self._logger = logger
         self._worker: Any = None
         self._running: asyncio.Task[None] | None = None
-        self._stopped = False
 
     async def start(self) -> None:
         """Begin to take jobs; returns once they are taken.
@@ -100,7 +99,6 @@ class BullMQConsumer:
 
     async def stop(self) -> None:
         """Take no new job; those in flight go on."""
-        self._stopped = True
         if self._worker is not None and not self._worker.closing:
             await self._worker.pause(do_not_wait_active=True)
 
@@ -153,8 +151,6 @@ class BullMQConsumer:
 
     async def _process(self, job: Any, token: str) -> None:
         """One delivery; what it raises tells BullMQ what to do (JOB-NACK-01)."""
-        if self._stopped:  # BullMQ still hands out what it was fetching when it was paused (JOB-LIFE-02)
-            await self._put_back(job, token, 0)
         try:
             payload = JobPayload.from_wire(job.data)
         except InvalidJobError as error:
