@@ -9,6 +9,7 @@ from flowcraft_conformance import (
     AdapterOptions,
     BaseDistributedAdapter,
     Capabilities,
+    Clock,
     FinalResult,
     IAsyncContext,
     ICoordinationStore,
@@ -23,11 +24,13 @@ ATTEMPTS = 5
 
 
 class MemoryCluster:
-    """What the adapters of one scope share: state, coordination keys, queue and results."""
+    """What the adapters of one scope share: state, coordination keys, queue and results; ``clock`` is the queue's."""
 
-    def __init__(self, *, lease_seconds: float = LEASE_SECONDS, attempts: int = ATTEMPTS) -> None:
+    def __init__(
+        self, *, lease_seconds: float = LEASE_SECONDS, attempts: int = ATTEMPTS, clock: Clock | None = None
+    ) -> None:
         self.backend = MemoryBackend()
-        self.queue = MemoryQueue(SystemClock(), lease_seconds, attempts)
+        self.queue = MemoryQueue(clock or SystemClock(), lease_seconds, attempts)
         self.results: dict[str, list[FinalResult]] = {}
 
 
@@ -36,7 +39,7 @@ class MemoryAdapter(BaseDistributedAdapter):
 
     def __init__(self, options: AdapterOptions, cluster: MemoryCluster | None = None, *, concurrency: int = 16) -> None:
         super().__init__(options)
-        self._cluster = cluster or MemoryCluster()
+        self._cluster = cluster or MemoryCluster(clock=options.runtime_options.clock)
         self._concurrency = concurrency
         self._consumer: MemoryConsumer | None = None
 
@@ -47,9 +50,8 @@ class MemoryAdapter(BaseDistributedAdapter):
     async def process_jobs(self, handler: Handler) -> None:
         """Begin to take jobs."""
         if self._consumer is None:
-            self._consumer = MemoryConsumer(
-                self._cluster.queue, SystemClock(), self._concurrency, self.abandon_job, self._note
-            )
+            queue = self._cluster.queue
+            self._consumer = MemoryConsumer(queue, queue.clock, self._concurrency, self.abandon_job, self._note)
             self._consumer.start(handler)
 
     async def enqueue_job(self, job: JobPayload) -> None:

@@ -116,9 +116,24 @@ class BullMQConsumer:
                 break
         running.cancel()
         await asyncio.wait({closing, running}, timeout=_STOP_SECONDS)
-        for task in (closing, running):
+        released = asyncio.ensure_future(self._release(worker))
+        await asyncio.wait({released}, timeout=3 * _STOP_SECONDS)
+        released.cancel()
+        for task in (closing, running, released):
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 self._note(error)
+
+    @staticmethod
+    async def _release(worker: Any) -> None:
+        """BullMQ does not wait for what it was fetching when it was closed, and that connects again: close it after."""
+        left = {task for task in worker.processing if not task.done()}
+        if left:
+            _, late = await asyncio.wait(left, timeout=_STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=_STOP_SECONDS)
+        await worker.backend.close(force=True)
 
     def _options(self) -> dict[str, Any]:
         settings = self._settings
@@ -142,7 +157,8 @@ class BullMQConsumer:
             self._logger.warning("a message that is no job was dropped", error=str(error), data=repr(job.data)[:200])
             return
         attempt = 1 + job.attemptsMade + job.stalledCounter
-        last = attempt >= self._settings.attempts
+        # A job that other code put there with fewer attempts is failed by BullMQ, without a word, at its own last one.
+        last = attempt >= self._settings.attempts or job.attemptsMade + 1 >= job.attempts
         payload = JobPayload(payload.run_id, payload.blueprint_id, payload.node_id, attempt, last)
         if attempt > self._settings.attempts:
             await self._give_up(job, token, payload, "its deliveries were used up by workers that died")

@@ -72,10 +72,11 @@ async def run() -> dict[str, Any]:
         await _until(lambda: any(line.endswith("node b") for line in workers.said))
         killed = int(next(line for line in workers.said if line.endswith("node b")).split()[0])
         workers.kill(killed)
-        resumed: set[str] = set()
-        while not resumed:
-            resumed = await client.resume_with_action("run:1", "approved", {"who": "me"})
-            await asyncio.sleep(_PAUSE)
+
+        async def resumed() -> bool:
+            return bool(await client.resume_with_action("run:1", "approved", {"who": "me"}))
+
+        await _until(resumed)
         results: list[FinalResult] = []
 
         async def finished() -> bool:
