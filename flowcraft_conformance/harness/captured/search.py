@@ -16,6 +16,7 @@ from flowcraft_conformance.harness.captured.judging import Problem, Trace, judge
 from flowcraft_conformance.harness.captured.orders import DeliveryOrders
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.scenario import Scenario
+from flowcraft_conformance.harness.captured.worker import NOT_OF_THE_TARGET
 from flowcraft_conformance.harness.captured.world import World
 from flowcraft_conformance.harness.oracle import PossibleOutcomes, possible_outcomes
 
@@ -204,7 +205,7 @@ def _single_events(base: Trace, kinds: Sequence[Kind]) -> Iterator[Event]:
     for call in base.calls:
         for after in (False, True):
             for kind in (Kind.CRASH, Kind.FAIL, Kind.PAUSE):
-                if kind in kinds and not (kind is Kind.FAIL and call.part == "node"):  # nodes fail by themselves
+                if kind in kinds and not (kind is Kind.FAIL and call.part in NOT_OF_THE_TARGET):
                     yield Event(call.number, kind, after)
             if Kind.DUPLICATE in kinds and call.delivery >= 0:
                 for what in range(min(call.delivery + 1, deliveries)):
