@@ -66,8 +66,8 @@ class Worker:
             raise asyncio.CancelledError
         if self.dead:
             await self.world.never()
-        if self.stopped is not None:
-            await self.stopped
+        if self.stopped is not None:  # shielded: one task that is cancelled must not wake the others
+            await asyncio.shield(self.stopped)
 
     async def _held(self) -> None:
         delivery = self.delivery
@@ -76,7 +76,7 @@ class Worker:
             delivery.hold_at = None
             delivery.outcome = "held"
             self.stopped = asyncio.get_running_loop().create_future()
-            await self.stopped
+            await asyncio.shield(self.stopped)
             delivery.outcome = "running"
 
     async def _happens(self, events: tuple[Event, ...], seen: CallSeen, *, after: bool) -> None:

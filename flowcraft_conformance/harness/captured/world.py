@@ -330,7 +330,7 @@ class World:
         )
         worker.stopped = asyncio.get_running_loop().create_future()
         self.clock.advance(self.scenario.ttls.nodelock + _PAUSE_SECONDS)
-        await worker.stopped
+        await asyncio.shield(worker.stopped)
 
     async def _expire(self, number: int) -> None:
         keys = self.keys.losable
