@@ -54,6 +54,7 @@ def test_a_planted_mistake_is_found_and_its_plan_is_named(mutant: type[Queueless
     scenario = Scenario(EXAMPLES[_SHOWN_BY[mutant]], kit_registry)
     found = _search(harness_of(mutant), scenario, _MOST_PLANS)
     assert found.problem is not None, found.by_kind
+    assert len(found.problem.trace.plan.events) == 1, "one event is enough for each of them"
     token = found.problem.trace.plan.encode()
     assert token != "plain", "it is broken without any plan: no test of the enumerator"
     story = tell(found.problem)
