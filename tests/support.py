@@ -8,7 +8,7 @@ from typing import Any
 
 from flowcraft_conformance.contract.capabilities import Capabilities
 from flowcraft_conformance.contract.clauses.model import Target
-from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, Unsupported, Verdict
+from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, NotApplicable, Unsupported, Verdict
 from flowcraft_conformance.harness.bench import BenchSettings
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
@@ -42,12 +42,16 @@ def judge(kind: Target, factory: Callable[..., Any], settings: BenchSettings, cl
         if checked == clause
     ]
     assert outcomes, f"no check for {clause}"
-    return next((outcome for outcome in outcomes if outcome[0] is not Verdict.PASS), (Verdict.PASS, ""))
+    decided = [outcome for outcome in outcomes if outcome is not None]
+    if not decided:
+        return Verdict.UNTESTED, "no check applies"
+    return next((outcome for outcome in decided if outcome[0] is not Verdict.PASS), (Verdict.PASS, ""))
 
 
 def _judge_one(
     kind: Target, factory: Callable[..., Any], settings: BenchSettings, suite: type[Any], name: str
-) -> Outcome:
+) -> Outcome | None:
+    """What one test said; None where it does not apply to the target."""
     bench = (StoreBench if kind is Target.STORE else ContextBench)(factory, settings, name)
     try:
         getattr(suite(), name)(bench)
@@ -55,6 +59,8 @@ def _judge_one(
         return Verdict.FAIL, f"{violation.summary}\n{violation.observed}"
     except Inconclusive as unclear:
         return Verdict.INCONCLUSIVE, str(unclear)
+    except NotApplicable:
+        return None
     except Unsupported as unsupported:
         return Verdict.UNSUPPORTED, str(unsupported)
     return Verdict.PASS, ""

@@ -6,6 +6,7 @@ import pytest
 
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.verdicts import Verdict
+from tests.mutants import schedules
 from tests.mutants.contexts import CONTEXTS, MutantContext
 from tests.mutants.stores import STORES, MutantStore
 from tests.support import clauses_checked, judge, opened
@@ -26,6 +27,7 @@ def test_a_broken_context_is_caught(mutant: type[MutantContext]) -> None:
 
 
 def test_every_checked_clause_has_a_mutant() -> None:
-    caught = {mutant.breaks for mutant in STORES} | {mutant.breaks for mutant in CONTEXTS}
+    stores, contexts = (*STORES, *schedules.STORES), (*CONTEXTS, *schedules.CONTEXTS)
+    caught = {mutant.breaks for mutant in stores} | {mutant.breaks for mutant in contexts}
     checked = {*clauses_checked(Target.STORE), *clauses_checked(Target.CONTEXT)}
     assert checked == caught

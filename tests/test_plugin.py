@@ -33,8 +33,8 @@ def test_an_empty_folder_gets_a_verdict(folder: pytest.Pytester) -> None:
             "flowcraft store: mine:Store (on virtual time)",
             "flowcraft profile: quick, seed: 7",
             "store: mine:Store",
-            "*COORD*23 pass, 6 untested",
-            "verdict: inconclusive (5 of 27 MUST clauses without a verdict, none broken)",
+            "*COORD*24 pass, 5 untested",
+            "verdict: inconclusive (4 of 27 MUST clauses without a verdict, none broken)",
             "context: mine:Context",
             "*CTX*15 pass",
             "*PATCH*9 pass, 1 untested",
@@ -107,13 +107,13 @@ def test_two_workers_give_the_same_verdict(folder: pytest.Pytester) -> None:
 def test_last_failed_and_junit(folder: pytest.Pytester) -> None:
     run(folder, "--flowcraft-store=mine:Broken", "-x")
     shown = run(folder, "--flowcraft-store=mine:Broken", "--lf", "--junitxml=junit.xml")
-    shown.assert_outcomes(failed=1, deselected=30)
+    shown.assert_outcomes(failed=1, deselected=34)
     assert 'name="flowcraft_verdict" value="fail"' in (folder.path / "junit.xml").read_text()
 
 
 def test_collecting_only_builds_nothing(folder: pytest.Pytester) -> None:
     shown = run(folder, "--flowcraft-store=mine:Raises", "--collect-only", "-q")
-    shown.stdout.fnmatch_lines(["*[[]COORD-INC-01-mine:Raises]", "31 tests collected*"])
+    shown.stdout.fnmatch_lines(["*[[]COORD-INC-01-mine:Raises]", "35 tests collected*"])
     assert shown.ret == 0
 
 
@@ -142,7 +142,7 @@ def test_known_failures_are_strict_in_both_directions(folder: pytest.Pytester) -
 def test_the_ini_file_names_targets_beside_ones_own_tests(folder: pytest.Pytester) -> None:
     folder.makeini("[pytest]\nflowcraft_store = mine:Store\npython_files = own_*.py\npython_classes = None\n")
     folder.makepyfile(own_test="def test_own(): pass")
-    run(folder).assert_outcomes(passed=32)
+    run(folder).assert_outcomes(passed=36)
     run(folder, "own_test.py").assert_outcomes(passed=1)
 
 
@@ -160,7 +160,7 @@ def test_fixtures_for_ones_own_tests(folder: pytest.Pytester) -> None:
         """
     )
     arguments = ("--flowcraft-store=mine:Store", "--flowcraft-context=mine:Context", "test_own.py", "-k", "test_own")
-    run(folder, *arguments).assert_outcomes(passed=2, deselected=62)
+    run(folder, *arguments).assert_outcomes(passed=2, deselected=73)
     without = run(folder, "test_own.py")
     without.stdout.fnmatch_lines(["*no store to check: give --flowcraft-store=module:name, or override the fixture*"])
 

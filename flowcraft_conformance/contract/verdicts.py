@@ -55,5 +55,9 @@ class Inconclusive(Exception):
     """A check could not tell: the race never overlapped, the backend was not reachable, time ran out."""
 
 
+class NotApplicable(Exception):
+    """This way of checking cannot be used on this target; the other tests of the clause decide about it."""
+
+
 class Unsupported(Exception):
     """The target declares that it does not offer what the clause asks for."""

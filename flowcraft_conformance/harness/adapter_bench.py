@@ -30,7 +30,8 @@ from flowcraft_conformance.runtime.flow import Answers
 
 T = TypeVar("T")
 
-_SETUP_SECONDS = 60.0
+_SETUP_CALLS = 4
+"""Set-up and tear-down may take so many times what one call may."""
 _METHODS = ("create_context", "process_jobs", "enqueue_job", "publish_final_result", "start_run", "handle_job", "close")
 
 
@@ -94,7 +95,7 @@ class AdapterTarget:
             TargetError: it cannot be used; the text begins with ``what``.
         """
         try:
-            self.settings.loop.run(self._open(), within=_SETUP_SECONDS, what="its set-up")
+            self.settings.loop.run(self._open(), within=self._within, what="its set-up")
         except CallTimeoutError as error:
             raise TargetError(f"{what}: {error}", "Is its backend reachable?") from None
         except TargetError:
@@ -104,6 +105,10 @@ class AdapterTarget:
                 f"{what}: its harness cannot be used: {type(error).__name__}: {error}",
                 "setup(), create_store() and create_adapter(options) must work in this environment.",
             ) from error
+
+    @property
+    def _within(self) -> float:
+        return _SETUP_CALLS * self.settings.capabilities.call_timeout_seconds
 
     async def _open(self) -> None:
         await self.harness.setup()
@@ -128,7 +133,7 @@ class AdapterTarget:
         """Remove what was made; what fails here harms no verdict."""
         for call in (self._close_client, self.harness.teardown):
             try:
-                self.settings.loop.run(call(), within=_SETUP_SECONDS, what="its teardown")
+                self.settings.loop.run(call(), within=self._within, what="its teardown")
             except Exception:
                 continue
 

@@ -97,6 +97,10 @@ class Space:
             self._clients[identity] = await self.bench.open(self.stack, *arguments)
         return self._clients[identity]
 
+    async def touch(self) -> None:
+        """One harmless write and read, to see how the target answers."""
+        raise NotImplementedError
+
     async def clean(self) -> None:
         """Remove what this example left in the target."""
         raise NotImplementedError
@@ -257,6 +261,10 @@ class Bench(Generic[SpaceT]):
         if previously is not None:
             return Inconclusive(f"{error}; this target had hung before, in {previously}")
         return ClauseViolation(str(error), observed)
+
+    def space(self, stack: AsyncExitStack) -> SpaceT:
+        """A space with clients of its own, for who runs the examples in another way."""
+        return self._space(stack, {})
 
     def _space(self, stack: AsyncExitStack, clients: dict[Any, Any]) -> SpaceT:
         raise NotImplementedError

@@ -53,22 +53,26 @@ class Recorder:
             TargetRaised: the target raised, or did not return an awaitable.
             CallTimeoutError: the call did not return in time, or has hung too often to be made again.
         """
-        within = self.health.seconds_for(name, self.within)
         record = CallRecord(client, name, arguments, self.now())
         self.records.append(record)
-        started = time.monotonic()
-        try:
-            output, error = await bounded(
-                lambda: outcome_of(name, lambda: getattr(target, name)(*arguments)), within=within, what=name
-            )
-        except CallTimeoutError as hung:
-            self.health.note(hung, started)
-            raise
+        output, error = await self._make(target, name, arguments)
         output = _plain(output)
         record.end, record.output, record.error = self.now(), output, error
         if error is not None:
             raise TargetRaised(record, error) from error
         return output
+
+    async def _make(self, target: Any, name: str, arguments: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
+        """The outcome of the call, within the bound."""
+        within = self.health.seconds_for(name, self.within)
+        started = time.monotonic()
+        try:
+            return await bounded(
+                lambda: outcome_of(name, lambda: getattr(target, name)(*arguments)), within=within, what=name
+            )
+        except CallTimeoutError as hung:
+            self.health.note(hung, started)
+            raise
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,6 +37,11 @@ def _outcome(record: CallRecord) -> str:
     return f"-> {shorten(record.output)}"
 
 
+def draw_argument(argument: Any, hide: str) -> str:
+    """One argument of a call as evidence shows it."""
+    return _without(hide)(_argument(argument))
+
+
 def _argument(argument: Any) -> str:
     if isinstance(argument, list | tuple) and argument and all(isinstance(op, SetOp | DeleteOp) for op in argument):
         shown = [_operation(op) for op in argument[:6]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import selectors
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -24,6 +25,25 @@ _LOOK_SECONDS = 0.25
 _give_up: ContextVar[Callable[[CallTimeoutError], None] | None] = ContextVar("flowcraft_give_up", default=None)
 
 
+class _Selector(selectors.DefaultSelector):
+    """Counts what comes from outside of the loop. What a loop registers first is its own alarm, not counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.from_outside = 0
+        self._alarm: object = None
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        if self._alarm is None:
+            self._alarm = fileobj
+        return super().register(fileobj, events, data)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(timeout)
+        self.from_outside += sum(key.fileobj is not self._alarm for key, _ in ready)
+        return ready
+
+
 class LoopThread:
     """Runs coroutines on one event loop, each within a bound.
 
@@ -37,6 +57,12 @@ class LoopThread:
         self._end = threading.Event()
         self.abandoned = 0
         """Loops that a target blocked and that were left behind: what it keeps between calls may hang on one."""
+        self._selector = _Selector()
+
+    @property
+    def events_from_outside(self) -> int:
+        """How often a socket, pipe or other file had something for the loop: none of it comes from this process."""
+        return self._selector.from_outside
 
     def run(
         self, coroutine: Coroutine[Any, Any, T], *, within: float, what: str, call_within: float | None = None
@@ -96,7 +122,8 @@ class LoopThread:
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
+            self._selector = _Selector()
+            self._loop = asyncio.SelectorEventLoop(self._selector)
             self._end = threading.Event()
             # Errors of a target's stray tasks belong to no test; what matters is seen by the calls themselves.
             self._loop.set_exception_handler(lambda _loop, _context: None)
@@ -156,6 +183,29 @@ async def _cancel_all(end: threading.Event) -> None:
     if not pending:
         end.set()
         asyncio.get_running_loop().stop()
+
+
+def run_in_thread(work: Callable[[], T], *, within: float, what: str) -> T:
+    """The result of ``work()`` in a thread of its own, which is left behind where it does not return in time.
+
+    Raises:
+        CallTimeoutError: so many seconds were not enough.
+    """
+    future: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+    def body() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=body, name="flowcraft-conformance-work", daemon=True).start()
+    try:
+        return future.result(within)
+    except concurrent.futures.TimeoutError:
+        if future.done():
+            raise
+        raise CallTimeoutError(what, within) from None
 
 
 async def bounded(make: Callable[[], Awaitable[T]], *, within: float, what: str) -> T:

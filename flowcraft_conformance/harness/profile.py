@@ -18,6 +18,8 @@ class Profile:
     """Concurrent callers of one race."""
     programs: int
     """Random key programs that share one wait for TTLs."""
+    schedules: int
+    """Runs of one schedule search."""
     search_seconds: float
     """Time for the examples of one property."""
     shrink_seconds: float
@@ -39,6 +41,7 @@ PROFILES = {
             rounds=10,
             racers=16,
             programs=60,
+            schedules=600,
             search_seconds=3,
             shrink_seconds=3,
             check_seconds=60,
@@ -51,6 +54,7 @@ PROFILES = {
             rounds=20,
             racers=32,
             programs=200,
+            schedules=1800,
             search_seconds=10,
             shrink_seconds=10,
             check_seconds=120,
@@ -63,6 +67,7 @@ PROFILES = {
             rounds=200,
             racers=64,
             programs=1000,
+            schedules=20_000,
             search_seconds=120,
             shrink_seconds=60,
             check_seconds=600,

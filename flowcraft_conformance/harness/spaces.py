@@ -27,6 +27,12 @@ class StoreSpace(Space):
         """So many clients."""
         return [await self.client(number) for number in range(count)]
 
+    async def touch(self) -> None:
+        """Set a key and look at it."""
+        client = await self.client()
+        await client.set_if_not_exist(self.key(), "touched", 60)
+        await client.get(self.key())
+
     async def clean(self) -> None:
         """Delete every key that was touched."""
         touched = {record.arguments[0] for record in self.recorder.records if record.name in _STORE_CALLS_ON_KEYS}
@@ -56,6 +62,12 @@ class ContextSpace(Space):
     async def clients(self, count: int, run_id: str | None = None) -> list[ContextClient]:
         """So many clients of one run."""
         return [await self.client(run_id, number) for number in range(count)]
+
+    async def touch(self) -> None:
+        """Set a key and look at it."""
+        client = await self.client()
+        await client.set("k", "touched")
+        await client.get("k")
 
     async def clean(self) -> None:
         """Delete every key of every run that was touched."""

@@ -14,6 +14,7 @@ from flowcraft_conformance.contract.clauses.model import Level
 from flowcraft_conformance.contract.verdicts import (
     ClauseViolation,
     Inconclusive,
+    NotApplicable,
     RunVerdict,
     Unsupported,
     Verdict,
@@ -107,6 +108,7 @@ class Reporting:
             observed=error.observed if isinstance(error, ClauseViolation) else "",
             reproduce=self._reproduce(item, target, clause_id),
             duration_seconds=call.duration,
+            applies=not isinstance(error, NotApplicable),
             changed=changed,
         )
 
@@ -133,7 +135,9 @@ class Reporting:
         return shlex.join(words)
 
     def _show(self, report: pytest.TestReport, finding: Finding) -> None:
-        if finding.verdict is Verdict.FAIL:
+        if not finding.applies:
+            _skip(report, f"{finding.clause} not applicable: {finding.summary}")
+        elif finding.verdict is Verdict.FAIL:
             report.longrepr = failure_text(finding)
             excuse = self._excuse(finding)
             if excuse:
@@ -144,7 +148,7 @@ class Reporting:
             if finding.verdict is Verdict.INCONCLUSIVE and self.options.strict:
                 report.outcome, report.longrepr = "failed", said
             else:
-                report.outcome, report.longrepr = "skipped", (str(report.location[0]), report.location[1] or 0, said)
+                _skip(report, said)
 
     def _excuse(self, finding: Finding) -> str:
         known = self.options.known_failures.get(finding.clause)
@@ -211,6 +215,10 @@ class Reporting:
             terminalreporter.write_line(self._problem, red=True)
 
 
+def _skip(report: pytest.TestReport, said: str) -> None:
+    report.outcome, report.longrepr = "skipped", (str(report.location[0]), report.location[1] or 0, said)
+
+
 def _verdict(error: BaseException | None) -> Verdict:
     if error is None:
         return Verdict.PASS
@@ -218,7 +226,7 @@ def _verdict(error: BaseException | None) -> Verdict:
         return Verdict.UNSUPPORTED
     if isinstance(error, ClauseViolation):
         return Verdict.FAIL
-    if isinstance(error, pytest.skip.Exception):
+    if isinstance(error, pytest.skip.Exception | NotApplicable):
         return Verdict.UNTESTED
     return Verdict.INCONCLUSIVE  # said so, or the check itself broke: never the target's fault
 
@@ -228,7 +236,7 @@ def _summary(error: BaseException | None) -> str:
         return ""
     if isinstance(error, ClauseViolation):
         return error.summary
-    if isinstance(error, Inconclusive | Unsupported):
+    if isinstance(error, Inconclusive | NotApplicable | Unsupported):
         return str(error)
     return ""
 

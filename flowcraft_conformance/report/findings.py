@@ -31,6 +31,8 @@ class Finding:
     observed: str = ""
     reproduce: str = ""
     duration_seconds: float = 0.0
+    applies: bool = True
+    """False: this way of checking cannot be used on the target; ``summary`` says why. Such a test decides nothing."""
     changed: dict[str, str | None] = field(default_factory=dict)
     """Tests that a user's suite class removed or overrode, with the reason it gives."""
 

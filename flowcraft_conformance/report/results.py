@@ -22,6 +22,8 @@ class ClauseResult:
     summary: str = ""
     evidence: str = ""
     note: str = ""
+    aside: str = ""
+    """Why a test that did not decide about the clause could not be used; the others gave the verdict."""
     reproduce: str = ""
     duration_seconds: float = 0.0
 
@@ -33,7 +35,7 @@ class ClauseResult:
             "verdict": self.verdict.value,
             "title": self.clause.sentence,
             "why": self.clause.why,
-            "evidence": "\n".join(part for part in (self.summary, self.evidence) if part) or self.note,
+            "evidence": "\n".join(part for part in (self.summary, self.evidence) if part) or self.note or self.aside,
             "reproduce": self.reproduce,
             "duration_seconds": round(self.duration_seconds, 6),
         }
@@ -77,9 +79,11 @@ class TargetFindings:
         )
 
     def _clause(self, clause: Clause, known: bool) -> ClauseResult:
-        found = [finding for (clause_id, _), finding in self.findings.items() if clause_id == clause.id]
+        seen = [finding for (clause_id, _), finding in self.findings.items() if clause_id == clause.id]
+        found = [finding for finding in seen if finding.applies]
         missing = [test for test in self.required.get(clause.id, ()) if (clause.id, test) not in self.findings]
-        note = self._untested_note(clause, missing)
+        aside = next((f"{finding.test}: {finding.summary}" for finding in seen if not finding.applies), "")
+        note = self._untested_note(clause, missing) or ("" if found else aside)
         verdicts = {finding.verdict for finding in found} | ({Verdict.UNTESTED} if note else set())
         verdict = next(verdict for verdict in _WORST_FIRST if verdict in verdicts)
         worst = next((finding for finding in found if finding.verdict is verdict), None)
@@ -93,8 +97,9 @@ class TargetFindings:
             summary=worst.summary if worst else "",
             evidence=worst.observed if worst else "",
             note=note,
+            aside=aside if found else "",
             reproduce=worst.reproduce if worst else "",
-            duration_seconds=sum(finding.duration_seconds for finding in found),
+            duration_seconds=sum(finding.duration_seconds for finding in seen),
         )
 
     def _untested_note(self, clause: Clause, missing: Sequence[str]) -> str:

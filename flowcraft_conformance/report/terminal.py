@@ -43,6 +43,7 @@ def summary_lines(result: TargetResult) -> Iterable[Line]:
                 yield _clause_line(clause)
         if unclear := [clause for clause in clauses if clause.verdict is Verdict.UNTESTED]:
             yield from _untested_lines(unclear)
+    yield from _aside_lines(result.clauses)
     if result.changed_without_reason:
         yield Line(
             f"  changed without a reason: {', '.join(result.changed_without_reason)} (give one in flowcraft_overrides)",
@@ -82,6 +83,16 @@ def _untested_lines(clauses: Sequence[ClauseResult]) -> Iterable[Line]:
     for note, ids in notes.items():
         shown = ", ".join(ids[:6]) + (f" and {len(ids) - 6} more" if len(ids) > 6 else "")
         yield Line(f"    untested ({note}): {shown}", {"yellow": True})
+
+
+def _aside_lines(clauses: Sequence[ClauseResult]) -> Iterable[Line]:
+    """Tests that could not be used on this target, by reason: its clauses have their verdict from other tests."""
+    reasons: dict[str, list[str]] = {}
+    for clause in clauses:
+        if clause.aside:
+            reasons.setdefault(clause.aside.partition(": ")[2], []).append(clause.clause.id)
+    for reason, ids in reasons.items():
+        yield Line(f"  schedules not searched, real-time checks only ({reason}): {', '.join(ids)}", {})
 
 
 def _because(result: TargetResult) -> str:

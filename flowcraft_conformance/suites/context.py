@@ -6,11 +6,12 @@ from typing import ClassVar
 
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.suites.context_races import ContextRaces
+from flowcraft_conformance.suites.context_schedules import ContextSchedules
 from flowcraft_conformance.suites.context_values import ContextValues
 from flowcraft_conformance.suites.suite import Suite
 
 
-class ContextSuite(ContextValues, ContextRaces, Suite):
+class ContextSuite(ContextValues, ContextRaces, ContextSchedules, Suite):
     """Checks an ``IAsyncContext``; override the fixture ``flowcraft_context_factory`` in a subclass."""
 
     part: ClassVar[Target] = Target.CONTEXT

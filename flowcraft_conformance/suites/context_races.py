@@ -44,7 +44,7 @@ class ContextRaces:
                 clients = await space.clients(dice.choice((3, 5)), space.run_id(f"r{number}"))
                 space.recorder.records.clear()
                 await start_together([_random_calls(client, dice) for client in clients], dice=dice)
-                operations = [_operation(record) for record in space.recorder.records]
+                operations = [operation_of(record) for record in space.recorder.records]
                 judge_history(space, operations, KeyValueModel())
 
         flowcraft_context_bench.run(body)
@@ -109,7 +109,8 @@ def _random_calls(client: ContextClient, dice: random.Random) -> Callable[[], Aw
     return calls
 
 
-def _operation(record: CallRecord) -> Operation:
+def operation_of(record: CallRecord) -> Operation:
+    """A recorded call on one key of a context as the checker of histories takes it."""
     value = record.arguments[1] if record.name == "set" else None
     return Operation(record.client, ValueCall(record.name, "k", value), record.start, record.end, record.output)
 

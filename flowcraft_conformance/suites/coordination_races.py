@@ -73,7 +73,7 @@ class CoordinationRaces:
                 space.recorder.records.clear()
                 chosen = clients[: dice.choice((2, 3, 5, 8))]
                 await start_together([_random_calls(client, keys, dice) for client in chosen], dice=dice)
-                operations = [_operation(record) for record in space.recorder.records]
+                operations = [operation_of(record) for record in space.recorder.records]
                 judge_history(
                     space,
                     operations,
@@ -147,7 +147,8 @@ async def _one_call(client: StoreClient, key: str, what: float, value: str) -> N
         await client.get(key)
 
 
-def _operation(record: CallRecord) -> Operation:
+def operation_of(record: CallRecord) -> Operation:
+    """A recorded call of a store as the checker of histories takes it."""
     key, *rest = record.arguments
     call = StoreCall(
         record.name,

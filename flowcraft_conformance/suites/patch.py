@@ -27,6 +27,7 @@ from flowcraft_conformance.harness.calls import ContextClient
 from flowcraft_conformance.harness.races import start_together
 from flowcraft_conformance.harness.spaces import ContextBench, ContextSpace
 from flowcraft_conformance.suites.expect import expect, expect_json, expect_raises
+from flowcraft_conformance.suites.patch_schedules import PatchSchedules
 from flowcraft_conformance.suites.suite import Suite, checks
 
 _SIZES = (0, 1, 10, 11, 25, 26, 100, 101, 500, 1000)
@@ -46,7 +47,7 @@ _ODD_CHANGES: list[tuple[dict[str, Any], list[PatchOperation]]] = [
 ]
 
 
-class PatchSuite(Suite):
+class PatchSuite(PatchSchedules, Suite):
     """Checks ``patch`` and ``patch_if_absent``; override the fixture ``flowcraft_context_factory`` in a subclass."""
 
     part: ClassVar[Target] = Target.CONTEXT

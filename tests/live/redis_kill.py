@@ -38,8 +38,9 @@ class _Workers:
 
     async def _lines(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
-        while line := await asyncio.to_thread(process.stdout.readline):
-            self.said.append(line.strip())
+        with process.stdout as lines:
+            while line := await asyncio.to_thread(lines.readline):
+                self.said.append(line.strip())
 
     def kill(self, pid: int) -> None:
         """SIGKILL."""
