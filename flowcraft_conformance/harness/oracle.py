@@ -15,13 +15,15 @@ from flowcraft_conformance.contract.keys import BLUEPRINT_ID, BLUEPRINT_VERSION,
 from flowcraft_conformance.contract.options import RuntimeOptions
 from flowcraft_conformance.contract.protocols import NodeFunction
 from flowcraft_conformance.harness.nodes import CLOCK
-from flowcraft_conformance.runtime.execution import Executed
+from flowcraft_conformance.runtime.execution import Executed, stop
 from flowcraft_conformance.runtime.flow import Answers, FlowRun
 
 Registry = Mapping[str, NodeFunction]
 
 _IDLE_TURNS = 8
 """Turns of the loop after which whoever is still at it is asleep."""
+_MOST_IDLE_ROUNDS = 2_000
+"""Rounds with nobody asleep on the clock after which a node waits for something that never comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ async def possible_outcomes(
 
     Raises:
         BlueprintError: the blueprint cannot be run.
+        RuntimeError: a node waits for something else than the clock, without end.
     """
     found: dict[str, Outcome] = {}
 
@@ -172,9 +175,13 @@ async def _one_order(
 async def _finished(work: Coroutine[Any, Any, Executed], clock: VirtualClock) -> asyncio.Future[Executed]:
     """The work, done or failed, on virtual time: whoever sleeps is woken once nobody else can go on."""
     task = asyncio.ensure_future(work)
+    idle = 0
     while not task.done():
         for _ in range(_IDLE_TURNS):
             await asyncio.sleep(0)
-        if not task.done():
-            clock.advance_to_next()
+        if not task.done() and not clock.advance_to_next():
+            idle += 1
+        if idle > _MOST_IDLE_ROUNDS:
+            await stop(task)
+            raise RuntimeError("a node waits for something else than the clock: nodes of the kit sleep on CLOCK only")
     return task

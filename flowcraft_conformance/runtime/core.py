@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowcraft_conformance.contract.blueprint import BlueprintError
 from flowcraft_conformance.contract.options import AdapterOptions
-from flowcraft_conformance.contract.payloads import FinalResult, JobPayload
+from flowcraft_conformance.contract.payloads import FinalResult, JobDeferred, JobPayload
 from flowcraft_conformance.contract.protocols import IEvaluator, ILogger
 from flowcraft_conformance.runtime.execution import NodeRunner
 from flowcraft_conformance.runtime.expressions import SafeEvaluator
@@ -20,6 +20,9 @@ from flowcraft_conformance.runtime.values import public_state
 
 if TYPE_CHECKING:
     from flowcraft_conformance.runtime.base import BaseDistributedAdapter
+
+_PUBLISHING_SECONDS = 5.0
+"""The longest time until a job looks again whether another worker has told the client."""
 
 
 class RuntimeCore:
@@ -96,17 +99,38 @@ class RuntimeCore:
         return await self.store.get(key) in (owner, None)
 
     async def publish(self, state: RunState, record: RunStatusRecord, owner: str) -> None:
-        """Tell the client of a run how it ended, unless somebody has or is about to."""
+        """Tell the client of a run how it ended, unless somebody has.
+
+        Raises:
+            JobDeferred: somebody else is about to; look again whether it was done, for they may die before it is.
+        """
         if record.published:
             return
         key = state.keys.final()
-        mine = await self.claim(key, owner, self.ttls.joinlock)
-        current = await state.status() if mine else None
-        if not mine or (current is not None and current.published):
+        mine = await self.claim(key, owner, self.ttls.nodelock)
+        current = await state.status()
+        if current is not None and current.published:
             return
+        if not mine:
+            raise JobDeferred(
+                min(self.ttls.nodelock / 4, _PUBLISHING_SECONDS), f"the end of {state.run_id!r} is being told"
+            )
+        record = current or record
         payload = public_state(await state.context.to_dict()) if record.status == "completed" else None
-        await self.adapter.publish_final_result(state.run_id, FinalResult(record.status, payload, record.reason))
+        result = FinalResult(record.status, payload, record.reason)
+        try:
+            await self.adapter.publish_final_result(state.run_id, result)
+        except Exception:
+            await self._let_go(key)
+            raise
         await state.mark_published(record)
+
+    async def _let_go(self, key: str) -> None:
+        """Leave to anybody what has failed here; where that fails too, until the key expires."""
+        try:
+            await self.store.delete(key)
+        except Exception as error:
+            self.logger.warning("a claim could not be given up; it will expire", key=key, error=repr(error))
 
     async def emit(self, event: str, run_id: str, blueprint_id: str, node_id: str, **more: Any) -> None:
         """Tell the event bus; a bus that fails harms no run (EVT-01)."""

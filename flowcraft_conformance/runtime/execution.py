@@ -12,8 +12,9 @@ from flowcraft_conformance.contract.blueprint import NodeDefinition
 from flowcraft_conformance.contract.options import RuntimeOptions
 from flowcraft_conformance.contract.payloads import NodeContext, NodeResult, PatchOperation
 from flowcraft_conformance.contract.protocols import Clock, IAsyncContext, NodeFunction
+from flowcraft_conformance.runtime.state import is_reserved
 from flowcraft_conformance.runtime.tracked import TrackedContext
-from flowcraft_conformance.runtime.values import json_copy
+from flowcraft_conformance.runtime.values import json_copy, plain_text
 
 _MILLISECOND = 0.001
 _CANCEL_SECONDS = 1.0
@@ -33,7 +34,7 @@ class NodeFailedError(Exception):
 def describe(node_id: str, error: BaseException, attempts: int) -> str:
     """The reason of a failure: the node and the original error (RESULT-02)."""
     tried = f" after {attempts} attempts" if attempts > 1 else ""
-    return f"node {node_id!r} failed{tried}: {type(error).__name__}: {error}"
+    return f"node {node_id!r} failed{tried}: {type(error).__name__}: {plain_text(error)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +110,11 @@ class NodeRunner:
             NodeFailedError: it raised, took too long, or gave something that is no JSON.
         """
         state = TrackedContext(context)
-        given = NodeContext(state, json_copy(value), json_copy(dict(node.params)), self._options.dependencies)
         try:
+            given = NodeContext(state, json_copy(value), json_copy(dict(node.params)), self._options.dependencies)
             result = await self._in_time(node, partial(self._through_middleware, node, given))
             result = NodeResult(json_copy(result.output), result.action)
+            _require_own_keys(state)
         except asyncio.CancelledError as error:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
@@ -129,7 +131,12 @@ class NodeRunner:
 
     async def _call(self, node: NodeDefinition, given: NodeContext) -> NodeResult:
         function = self._options.registry.get(node.uses) or self._built_in[node.uses]
-        returned = await function(given)
+        try:
+            returned = await function(given)
+        except (Exception, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # SystemExit, say: it ends the node, not the worker
+            raise RuntimeError(f"{type(error).__name__}: {plain_text(error)}") from error
         result = returned if isinstance(returned, NodeResult) else NodeResult(returned)
         if result.dynamic_nodes:
             raise NotImplementedError("this version cannot add nodes to a run yet")
@@ -153,6 +160,12 @@ class NodeRunner:
         """The built-in node ``sleep``: ``params.duration`` in milliseconds; its output is its input."""
         await self._clock.sleep(float(given.params.get("duration", 0)) * _MILLISECOND)
         return given.input
+
+
+def _require_own_keys(state: TrackedContext) -> None:
+    taken = [change.key for change in state.changes if is_reserved(change.key)]
+    if taken:
+        raise ValueError(f"it wrote {taken[0]!r}, a key that is the runtime's own; choose another name")
 
 
 async def stop(task: asyncio.Future[Any]) -> None:

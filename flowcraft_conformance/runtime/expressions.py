@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -34,10 +35,37 @@ _FUNCTIONS: Mapping[str, Any] = {
     "min": min,
     "max": max,
     "sum": sum,
-    "round": round,
+    "round": lambda number, digits=0: _round(number, digits),
 }
+_MOST_DIGITS = 400
 _LONGEST = 10_000
 """Characters: longer text is no condition that somebody wrote."""
+
+
+def _round(number: Any, digits: Any) -> Any:
+    if abs(digits) > _MOST_DIGITS:
+        raise ValueError(f"round() takes at most {_MOST_DIGITS} digits, not {digits}")
+    return round(number, digits) if digits else round(number)
+
+
+class _Reader(EvalWithCompoundTypes):  # type: ignore[misc]
+    """Fields are those of JSON objects. Methods would let a condition change what it looks at, or fill the memory."""
+
+    def _eval_attribute(self, node: ast.Attribute) -> Any:
+        owner = self._eval(node.value)
+        if isinstance(owner, Mapping) and node.attr in owner:
+            return owner[node.attr]
+        raise ValueError(f"there is no field {node.attr!r} in {type(owner).__name__}")
+
+    def _eval_call(self, node: ast.Call) -> Any:
+        if not isinstance(node.func, ast.Name):
+            raise ValueError("only functions that are known by name can be called")  # noqa: TRY004
+        return super()._eval_call(node)
+
+    def _eval_binop(self, node: ast.BinOp) -> Any:
+        if isinstance(node.op, ast.Mod) and not isinstance(self._eval(node.left), int | float):
+            raise ValueError("% takes numbers")  # noqa: TRY004
+        return super()._eval_binop(node)
 
 
 class SafeEvaluator:
@@ -53,7 +81,7 @@ class SafeEvaluator:
         Raises:
             ValueError: it is no expression this evaluator knows, or it fails on these variables.
         """
-        evaluator = EvalWithCompoundTypes(names={**_CONSTANTS, **variables}, functions=dict(_FUNCTIONS))
+        evaluator = _Reader(names={**_CONSTANTS, **variables}, functions=dict(_FUNCTIONS))
         try:
             return evaluator.eval(expression, previously_parsed=_parsed(expression))
         except ValueError:
@@ -72,6 +100,7 @@ def _parsed(expression: str) -> Any:
         raise ValueError(f"an expression has at most {_LONGEST} characters, this has {len(expression)}")
     translated = _TOKEN.sub(_in_python, expression).strip()
     try:
+        ast.parse(translated, mode="eval")  # one expression, no statement
         return EvalWithCompoundTypes.parse(translated)
     except Exception as error:
         raise ValueError(f"{expression!r} is no expression: {error}") from error

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from flowcraft_conformance.contract.payloads import JobPayload
+from flowcraft_conformance.contract.payloads import JobDeferred, JobPayload
 from flowcraft_conformance.contract.protocols import Clock, ILogger
 from flowcraft_conformance.runtime.execution import stop
 
@@ -33,6 +33,8 @@ class JobsInFlight:
         """The handler for the queue: the same, counted, and in a task of its own, so that it can be cancelled."""
 
         async def counted(job: JobPayload) -> None:
+            if self._closing:
+                raise JobDeferred(_CLOSING_DEFERRAL, "this worker is closing")
             task = asyncio.ensure_future(_awaited(handle(job)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -40,12 +42,16 @@ class JobsInFlight:
                 await asyncio.shield(task)
             except asyncio.CancelledError:
                 await stop(task)
-                raise
+                if (current := asyncio.current_task()) is not None and current.cancelling():
+                    raise
+                # Cut off by drain: to the queue that is no cancellation of its own task.
+                raise JobDeferred(_CLOSING_DEFERRAL, "this worker closed before the job was done") from None
 
         return counted
 
     async def drain(self, grace_seconds: float) -> None:
-        """Wait for the jobs in flight; cancel what is not done after so many seconds."""
+        """Take no more jobs, wait for those in flight, and cancel what is not done after so many seconds."""
+        self._closing = True
         tasks = set(self._tasks)
         if not tasks:
             return

@@ -16,6 +16,7 @@ from flowcraft_conformance.runtime.leases import NodeLease
 from flowcraft_conformance.runtime.routing import Decision, route
 from flowcraft_conformance.runtime.state import RUNTIME, THIS_RUNTIME, RunState, no_longer_waiting
 from flowcraft_conformance.runtime.tracked import TrackedContext
+from flowcraft_conformance.runtime.values import plain_text
 
 _ELSEWHERE_SECONDS = 5.0
 """When to look again for workers that can do a job this one cannot."""
@@ -54,7 +55,12 @@ class JobHandler:
         state = self._core.state(job.run_id)
         if await state.is_walked(job.node_id):
             return  # the node had done its part; only its acknowledgement was lost
-        why = f"node {job.node_id!r} was given up by the queue: {reason}"
+        if await state.is_waiting(job.node_id) and await state.answer(job.node_id) is None:
+            return  # the same: it rests until it is resumed, with a new job
+        if await self._is_foreign(state):
+            self._core.logger.error("a given-up job is of another runtime's run", run=job.run_id, node=job.node_id)
+            return
+        why = f"node {job.node_id!r} was given up by the queue: {plain_text(reason)}"
         await self._core.conclude(state, FinalResult("failed", reason=why), _owner(job))
 
     async def _handle_open_run(self, job: JobPayload, state: RunState) -> bool:
@@ -82,6 +88,11 @@ class JobHandler:
         finally:
             await lease.release()
 
+    async def _is_foreign(self, state: RunState) -> bool:
+        """Whether another runtime started the run."""
+        owner = await state.context.get(RUNTIME)
+        return owner != THIS_RUNTIME and (owner is not None or await state.context.has(BLUEPRINT_ID))
+
     async def _admitted(self, job: JobPayload, state: RunState) -> Graph | None:
         """The graph of the run; None where the run has failed for want of one, or the job is not of this run.
 
@@ -89,16 +100,18 @@ class JobHandler:
             JobDeferred: the run belongs to another runtime or version (VER-01).
         """
         core = self._core
-        owner = await state.context.get(RUNTIME)
-        started = owner is not None or await state.context.has(BLUEPRINT_ID)
-        if started and owner != THIS_RUNTIME:
+        if await self._is_foreign(state):
             raise JobDeferred(_ELSEWHERE_SECONDS, f"run {job.run_id!r} was started by another runtime")
+        bound_to = await state.context.get(BLUEPRINT_ID)
+        if bound_to not in (None, job.blueprint_id):
+            core.logger.error("a job names another blueprint than its run has", run=job.run_id, node=job.node_id)
+            return None
         try:
             graph = core.graph(job.blueprint_id)
         except (LookupError, BlueprintError) as error:
             await core.conclude(state, FinalResult("failed", reason=unusable(error)), _owner(job))
             return None
-        if not started:
+        if bound_to is None:
             await state.begin(job.blueprint_id, graph.version, ())
         elif (version := await state.context.get(BLUEPRINT_VERSION)) != graph.version:
             raise JobDeferred(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flowcraft_conformance.contract.keys import BLUEPRINT_ID, BLUEPRINT_VERSION
-from flowcraft_conformance.contract.payloads import FinalResult, SetOp
+from flowcraft_conformance.contract.payloads import FinalResult, JobDeferred, SetOp
 from flowcraft_conformance.runtime.core import RuntimeCore
 from flowcraft_conformance.runtime.graph import END, WAITING_NODES, Graph
 from flowcraft_conformance.runtime.state import RUNTIME, THIS_RUNTIME, RunState, is_reserved
@@ -35,7 +35,12 @@ class Runs:
 
     async def reconcile(self, run_id: str) -> set[str]:
         """See :meth:`BaseDistributedAdapter.reconcile`."""
-        state = self._core.state(run_id)
+        try:
+            return await self._reconcile(self._core.state(run_id))
+        except JobDeferred:  # another worker is about to publish the end
+            return set()
+
+    async def _reconcile(self, state: RunState) -> set[str]:
         owner = "reconcile"  # the same each time: one that died between its claim and its word is made good by the next
         if (record := await state.status()) is not None:
             await self._core.publish(state, record, owner)

@@ -21,6 +21,19 @@ def json_copy(value: Any) -> Any:
     return json.loads(json.dumps(value, allow_nan=False))
 
 
+_LONGEST_TEXT = 4_000
+
+
+def plain_text(text: object) -> str:
+    """Text that every backend can store, and that fits beside a run's state, whatever an error says."""
+    try:
+        said = str(text)
+    except Exception as error:
+        said = f"(its text cannot be read: {type(error).__name__})"
+    clean = said.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+    return clean if len(clean) <= _LONGEST_TEXT else clean[:_LONGEST_TEXT] + "..."
+
+
 def public_state(state: Mapping[str, Any]) -> dict[str, Any]:
     """What a client sees of a state: without the runtime's own keys, but with the outputs."""
     return {key: value for key, value in state.items() if not key.startswith("_") or key.startswith(OUTPUTS_PREFIX)}
