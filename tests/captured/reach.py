@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flowcraft_conformance import (
@@ -60,16 +60,20 @@ class UnguardedAdapter(QueuelessAdapter):
 
 
 class QueueRetriesAdapter(QueuelessAdapter):
-    """The reference adapter, whose retries are the queue's."""
+    """The reference adapter, whose retries are the queue's, and which looks something up before each job."""
+
+    async def on_job_start(self, run_id: str, blueprint_id: str, node_id: str) -> None:
+        await self.coordination_store.get(f"rate:{blueprint_id}:{node_id}")
 
     def should_retry_in_process(self, node: NodeDefinition) -> bool:
         return False
 
 
 class WebhookAdapter(QueuelessAdapter):
-    """The reference adapter, with webhooks."""
+    """The reference adapter, with webhooks that are kept in its store."""
 
     async def register_webhook_endpoint(self, run_id: str, node_id: str) -> WebhookEndpoint:
+        await self.coordination_store.set_if_not_exist(f"webhook:{run_id}:{node_id}", node_id, 60)
         return WebhookEndpoint(f"https://example.org/{run_id}/{node_id}", node_id)
 
 
@@ -93,6 +97,16 @@ async def reconcile(world: World, client: DistributedAdapter) -> None:
 async def start_again(world: World, client: DistributedAdapter) -> None:
     """A client that was not sure."""
     await client.start_run(world.scenario.blueprint.id, {}, world.run_id)
+
+
+async def enqueue_only(world: World, client: DistributedAdapter) -> None:
+    """Somebody who puts a job on the queue and starts no run."""
+    await client.enqueue_job(JobPayload(world.run_id, world.scenario.blueprint.id, "a"))
+
+
+async def enqueue_unknown(world: World, client: DistributedAdapter) -> None:
+    """The same, of a blueprint that nobody has."""
+    await client.enqueue_job(JobPayload(world.run_id, _UNKNOWN, "a"))
 
 
 async def give_up(world: World, client: DistributedAdapter) -> None:
@@ -129,6 +143,8 @@ class Reach:
     adapter: type[QueuelessAdapter] = QueuelessAdapter
     answers: Mapping[str, NodeResult] | None = None
     allowed: PossibleOutcomes | None = None
+    twice: bool = False
+    """Whether workers are killed too that woke up late, and those that go on after another was killed at the end."""
 
 
 def _of(name: str, *steps: Step, adapter: type[QueuelessAdapter] = QueuelessAdapter, **answers: NodeResult) -> Reach:
@@ -143,11 +159,14 @@ def _own(
 
 
 _YES = NodeResult(1, "yes")
+_UNKNOWN = "nobody-knows-this"
+_NO_BLUEPRINT = PossibleOutcomes((Outcome("failed", {}, _UNKNOWN),), complete=True)
 _ABANDONED = PossibleOutcomes((Outcome("failed", {}, "w"),), complete=True)
 _PATIENT = NodeConfig(max_retries=3, retry_delay=1000)
 
 REACH: tuple[Reach, ...] = (
-    *(_of(name) for name in ("diamond", "any", "skipped-join", "action", "transform", "inputs", "fallback", "failure")),
+    *(_of(name) for name in ("any", "skipped-join", "action", "transform", "inputs", "fallback")),
+    *(replace(_of(name), twice=True) for name in ("diamond", "failure")),
     *(_of(name, adapter=UnguardedAdapter) for name in ("diamond", "any", "failure", "writes")),
     _of("wait", resume("w", 1, times=2), w=_YES),
     _of("wait", resume("w", 1), adapter=UnguardedAdapter, w=_YES),
@@ -157,8 +176,13 @@ REACH: tuple[Reach, ...] = (
     _of("diamond", start_again),
     _of("chain", undo_end("c"), reconcile),
     _of("chain", undo_end("c", told=True), reconcile),
+    _of("two-sinks", undo_end("c"), reconcile),
+    Reach("not started", Scenario(EXAMPLES["chain"], kit_registry, first=enqueue_only)),
+    Reach("unknown", Scenario(EXAMPLES["chain"], kit_registry, first=enqueue_unknown), allowed=_NO_BLUEPRINT),
     _of("failure-at-once", undo_end("a"), reconcile),
     _own("condition-on-state", EdgeDefinition("a", "b", condition="k == 1 and context['k'] == 1")),
+    _own("action-and-state", node("a", "act", action="go"), EdgeDefinition("a", "b", action="go", condition="k == 1"),
+         EdgeDefinition("a", "c", action="go", transform="k")),
     _own("input-by-name", NodeDefinition("b", "echo", {"name": "b"}, inputs="k"), "a>b",
          NodeDefinition("c", "echo", {"name": "c"}, inputs={"own": "_outputs.a"}), "b>c"),
     _own("delays", node("a", "flaky", failures=2, config=_PATIENT), "a>b",

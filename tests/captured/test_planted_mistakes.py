@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 
 import pytest
 
@@ -12,6 +13,7 @@ from flowcraft_conformance.checking.blueprints import EXAMPLES, draw_graph, rand
 from flowcraft_conformance.harness.captured.plan import Plan
 from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.harness.captured.search import Captured, SearchResult
+from flowcraft_conformance.harness.captured.story import tell
 from flowcraft_conformance.harness.nodes import kit_registry
 from tests.mutants.adapters import (
     PLANTED,
@@ -52,8 +54,14 @@ def test_a_planted_mistake_is_found_and_its_plan_is_named(mutant: type[Queueless
     scenario = Scenario(EXAMPLES[_SHOWN_BY[mutant]], kit_registry)
     found = _search(harness_of(mutant), scenario, _MOST_PLANS)
     assert found.problem is not None, found.by_kind
+    assert len(found.problem.trace.plan.events) == 1, "one event is enough for each of them"
     token = found.problem.trace.plan.encode()
     assert token != "plain", "it is broken without any plan: no test of the enumerator"
+    story = tell(found.problem)
+    plan_lines = [line for line in story.splitlines() if line.startswith(("plan:", "order:"))]
+    assert 1 <= len(plan_lines) <= 2, story
+    assert all(re.search(r"\w+\.py:\d+", line) for line in plan_lines if line.startswith("plan:")), story
+    assert story.endswith(f"plan token: {token}")
     again = asyncio.run(Captured(harness_of(mutant)("again")).run_plan(scenario, Plan.decode(token)))
     assert [one.outcome for one in again.deliveries] == [one.outcome for one in found.problem.trace.deliveries]
 

@@ -15,7 +15,9 @@ from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.captured.judging import Problem, Trace, judge
 from flowcraft_conformance.harness.captured.orders import DeliveryOrders
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
+from flowcraft_conformance.harness.captured.records import CallSeen
 from flowcraft_conformance.harness.captured.scenario import Scenario
+from flowcraft_conformance.harness.captured.worker import NOT_OF_THE_TARGET
 from flowcraft_conformance.harness.captured.world import World
 from flowcraft_conformance.harness.oracle import PossibleOutcomes, possible_outcomes
 
@@ -121,20 +123,20 @@ class Captured:
                 result.stacks.update(stack)
             problem = judge(trace, expected, also)
             if problem is not None:
-                result.problem = await self._smaller(problem, expected, also)
+                result.problem = await self._smaller(problem, base, expected, also)
                 break
         result.all_orders = ordered.exhausted
         return result
 
     async def _smaller(
-        self, problem: Problem, allowed: PossibleOutcomes, also: Callable[[Trace], str | None] | None
+        self, problem: Problem, plain: Trace, allowed: PossibleOutcomes, also: Callable[[Trace], str | None] | None
     ) -> Problem:
         """The same rule broken by less: fewer events, a plainer order, earlier calls."""
         tries = 0
         improved = True
         while improved and tries < _MOST_SHRINKING:
             improved = False
-            for plan in _simpler(problem.trace.plan):
+            for plan in (*_alone(problem.trace, plain), *_simpler(problem.trace.plan)):
                 tries += 1
                 found = judge(await self.run_plan(problem.trace.scenario, plan), allowed, also)
                 if found is not None and found.rule == problem.rule:
@@ -204,7 +206,7 @@ def _single_events(base: Trace, kinds: Sequence[Kind]) -> Iterator[Event]:
     for call in base.calls:
         for after in (False, True):
             for kind in (Kind.CRASH, Kind.FAIL, Kind.PAUSE):
-                if kind in kinds and not (kind is Kind.FAIL and call.part == "node"):  # nodes fail by themselves
+                if kind in kinds and not (kind is Kind.FAIL and call.part in NOT_OF_THE_TARGET):
                     yield Event(call.number, kind, after)
             if Kind.DUPLICATE in kinds and call.delivery >= 0:
                 for what in range(min(call.delivery + 1, deliveries)):
@@ -223,6 +225,20 @@ def _moved(event: Event, base: Trace, dice: random.Random) -> Event:
 
 def _random_order(base: Trace, dice: random.Random) -> tuple[int, ...]:
     return tuple(dice.randrange(4) for _ in range(len(base.choices) + 2))
+
+
+def _alone(trace: Trace, plain: Trace) -> Iterator[Plan]:
+    """Each of several events alone, at the calls of the plain run that are the same: its number there is another."""
+    if len(trace.plan.events) < 2:
+        return
+    for event, seen in trace.happened:
+        same = [call.number for call in plain.calls if _identity(call, plain) == _identity(seen, trace)]
+        for at in same:
+            yield Plan((replace(event, at=at),))
+
+
+def _identity(call: CallSeen, trace: Trace) -> tuple[str, str, str]:
+    return call.part, call.name, call.about.replace(trace.run_id, "")
 
 
 def _simpler(plan: Plan) -> Iterator[Plan]:

@@ -38,7 +38,8 @@ def _event(event: Event, seen: CallSeen, trace: Trace) -> str:
     again = ""
     if event.kind is Kind.DUPLICATE and trace.deliveries:
         again = f" (job {trace.deliveries[event.what % len(trace.deliveries)].job.node_id})"
-    return f"{when} {seen.part}.{seen.name}({seen.about}) by {who}: {_WHAT[event.kind]}{again}"
+    place = f" at {seen.place}" if seen.place else ""
+    return f"{when} {seen.part}.{seen.name}({seen.about}){place} by {who}: {_WHAT[event.kind]}{again}"
 
 
 def _deliveries(trace: Trace) -> list[str]:

@@ -13,6 +13,9 @@ from flowcraft_conformance.harness.captured.records import CallSeen, Delivery
 if TYPE_CHECKING:
     from flowcraft_conformance.harness.captured.world import World
 
+NOT_OF_THE_TARGET = ("node", "clock")
+"""Calls that no plan lets fail: a node fails by itself, time does not; what fails are the calls around them."""
+
 
 class Worker:
     """One adapter instance, every call of which passes :meth:`call`."""
@@ -45,7 +48,7 @@ class Worker:
             await self._happens(events, seen, after=False)
         if expiring:
             await world.expire_keys()
-        result = await (make() if part == "node" else self._in_flight(make))
+        result = await (make() if part in NOT_OF_THE_TARGET else self._in_flight(make))
         if events:
             await self._happens(events, seen, after=True)
         return result
@@ -63,8 +66,8 @@ class Worker:
             raise asyncio.CancelledError
         if self.dead:
             await self.world.never()
-        if self.stopped is not None:
-            await self.stopped
+        if self.stopped is not None:  # shielded: one task that is cancelled must not wake the others
+            await asyncio.shield(self.stopped)
 
     async def _held(self) -> None:
         delivery = self.delivery
@@ -73,11 +76,10 @@ class Worker:
             delivery.hold_at = None
             delivery.outcome = "held"
             self.stopped = asyncio.get_running_loop().create_future()
-            await self.stopped
+            await asyncio.shield(self.stopped)
             delivery.outcome = "running"
 
     async def _happens(self, events: tuple[Event, ...], seen: CallSeen, *, after: bool) -> None:
         for event in events:
-            # A node fails by itself; what fails by a plan are the calls around it.
-            if event.after is after and not (event.kind is Kind.FAIL and seen.part == "node"):
+            if event.after is after and not (event.kind is Kind.FAIL and seen.part in NOT_OF_THE_TARGET):
                 await self.world.happen(event, seen, self)

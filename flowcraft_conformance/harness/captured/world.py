@@ -248,6 +248,7 @@ class World:
     async def deliver(self, job: JobPayload, *, hold_at: int | None = None) -> None:
         """Deliver a job to a free worker and see to what its outcome asks for."""
         worker = await self._worker()
+        job = replace(job, is_last_attempt=job.attempt >= MOST_ATTEMPTS)
         delivery = Delivery(len(self.deliveries), job, worker.number, hold_at=hold_at)
         self.deliveries.append(delivery)
         worker.delivery = delivery
@@ -329,7 +330,7 @@ class World:
         )
         worker.stopped = asyncio.get_running_loop().create_future()
         self.clock.advance(self.scenario.ttls.nodelock + _PAUSE_SECONDS)
-        await worker.stopped
+        await asyncio.shield(worker.stopped)
 
     async def _expire(self, number: int) -> None:
         keys = self.keys.losable

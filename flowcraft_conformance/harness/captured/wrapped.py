@@ -138,8 +138,7 @@ class WrappedClock:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep on the world's time."""
-        await self._worker.alive()
-        await self._worker.world.clock.sleep(seconds)
+        await self._worker.call("clock", "sleep", f"{seconds:g} s", lambda: self._worker.world.clock.sleep(seconds))
         await self._worker.alive()
 
 
