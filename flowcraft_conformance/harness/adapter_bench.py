@@ -49,7 +49,11 @@ def harness_class(named: Any, store: Callable[[], Any] | None = None) -> type[Ad
         return named
     if not isinstance(named, type) or not all(hasattr(named, method) for method in _METHODS):
         raise TypeError("it is neither an AdapterHarness subclass nor an adapter class")
-    return type(f"{named.__name__}Harness", (_BareHarness,), {"adapter": named, "store": staticmethod(store or _own)})
+    return type(
+        f"{named.__name__}Harness",
+        (_BareHarness,),
+        {"adapter": named, "store": staticmethod(store or _own), "brings_store": store is not None},
+    )
 
 
 def _own() -> ICoordinationStore:
@@ -57,7 +61,9 @@ def _own() -> ICoordinationStore:
 
 
 class _BareHarness(AdapterHarness):
-    """For a class that can be built from AdapterOptions alone."""
+    """For a class that can be built from AdapterOptions alone. ``brings_store``: the store is the author's."""
+
+    brings_store = False
 
     capabilities = Capabilities(processes=False)
     adapter: Any
@@ -120,6 +126,11 @@ class AdapterTarget:
             raise TypeError(f"create_adapter gave {type(adapter).__name__}, which has no {', '.join(missing)}")
         await adapter.open()
         self._client = adapter
+
+    @property
+    def judges_store(self) -> bool:
+        """Whether the store is the author's and not the kit's."""
+        return bool(getattr(self.harness, "brings_store", True))
 
     async def create_store(self) -> ICoordinationStore:
         """Another client of the harness's store."""

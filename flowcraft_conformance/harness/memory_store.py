@@ -13,7 +13,10 @@ class KitMemoryStore:
 
     async def increment(self, key: str, ttl_seconds: int) -> int:
         """Count up; raises ValueError where the key holds no number."""
-        count = int(await self.get(key) or 0) + 1
+        value = await self.get(key)
+        if value is not None and str(int(value)) != value:
+            raise ValueError(f"key {key!r} holds {value!r}, which is no number")
+        count = 1 if value is None else int(value) + 1
         self._put(key, str(count), ttl_seconds)
         return count
 

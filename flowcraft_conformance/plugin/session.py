@@ -270,7 +270,7 @@ def _name_parts(target: OpenTarget) -> None:
         return
     adapter = target.adapter
     factories = {"store": adapter.create_store, "context": adapter.create_context} if adapter else {}
-    for part in ("store", "context"):
+    for part in ("store", "context") if adapter is None or adapter.judges_store else ("context",):
         loaded = replace(target.loaded, factory=factories.get(part, _not_open))
         target.parts[part] = OpenTarget(loaded, target.settings)
 
