@@ -84,9 +84,21 @@ def test_a_broken_adapter_is_told_as_a_story(folder: pytest.Pytester) -> None:
     assert shown.ret == 1
 
 
-def test_a_bare_class_gets_a_store_of_the_kit(folder: pytest.Pytester) -> None:
-    shown = run(folder, "--flowcraft-adapter=adapters:Bare", "-k", "CTX-GET or PATCH-ORD")
-    shown.stdout.fnmatch_lines(["*CTX*1 pass*", "*PATCH*1 pass*"])
+def test_a_bare_class_gets_a_store_of_the_kit_which_is_not_judged(folder: pytest.Pytester) -> None:
+    shown = run(folder, "--flowcraft-adapter=adapters:Bare", "-k", "CTX-GET or PATCH-ORD or COORD-INC")
+    shown.stdout.fnmatch_lines(["*COORD*29 untested", "*CTX*1 pass*", "*PATCH*1 pass*"])
+    assert shown.ret == 0
+
+
+def test_a_bare_class_gets_the_store_that_was_named(folder: pytest.Pytester) -> None:
+    shown = run(
+        folder,
+        "--flowcraft-adapter=adapters:Bare",
+        "--flowcraft-store=reference_adapters.memory:SharedMemoryStore",
+        "-k",
+        "COORD-INC-01",
+    )
+    shown.stdout.fnmatch_lines(["adapter: adapters:Bare", "*COORD*1 pass*", "store: *", "*COORD*1 pass*"])
     assert shown.ret == 0
 
 

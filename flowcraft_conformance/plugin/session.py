@@ -90,8 +90,7 @@ class KitSession:
         except TargetError as error:
             self.close()
             raise pytest.UsageError(str(error)) from error
-        kinds = [target.loaded.spec.kind for target in self.targets]
-        suites = dict.fromkeys(suite for kind in kinds for suite in suites_for(kind))
+        suites = dict.fromkeys(suite for target in self.targets for suite in _suites_of(target))
         self._add_files([str(file_of(suite)) for suite in suites])
         for target in self.targets:
             spec = target.loaded.spec
@@ -262,6 +261,14 @@ class KitSession:
             self._scratch.cleanup()
         session = self.config.pluginmanager.get_plugin("session")
         self._leftovers.see_to_the_end(int(getattr(session, "exitstatus", 1)))
+
+
+def _suites_of(target: OpenTarget) -> tuple[type[Suite], ...]:
+    """The suites that a target is run through: a store that is the kit's own is not judged."""
+    kits_own = target.adapter is not None and not target.adapter.judges_store
+    return tuple(
+        suite for suite in suites_for(target.loaded.spec.kind) if not (kits_own and suite.part is Target.STORE)
+    )
 
 
 def _name_parts(target: OpenTarget) -> None:
