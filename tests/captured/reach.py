@@ -110,7 +110,7 @@ async def enqueue_unknown(world: World, client: DistributedAdapter) -> None:
 
 
 async def give_up(world: World, client: DistributedAdapter) -> None:
-    """A dead-letter consumer that got the job of the waiting node."""
+    """A dead-letter consumer that got the job of the resumed node."""
     await client.abandon_job(JobPayload(world.run_id, world.scenario.blueprint.id, "w"), "delivered too often")
 
 
@@ -172,7 +172,8 @@ REACH: tuple[Reach, ...] = (
     _of("wait", resume("w", 1), adapter=UnguardedAdapter, w=_YES),
     _of("wait", reconcile, resume("w", 1, lose_jobs=True), reconcile, w=_YES),
     _of("wait-beside-work", reconcile, resume(None, 1), w=_YES),
-    Reach("given up", Scenario(WAITING["wait"], kit_registry, {}, (give_up,)), allowed=_ABANDONED),
+    Reach("given up", Scenario(WAITING["wait"], kit_registry, {}, (resume("w", 1, lose_jobs=True), give_up)),
+          allowed=_ABANDONED),
     _of("diamond", start_again),
     _of("chain", undo_end("c"), reconcile),
     _of("chain", undo_end("c", told=True), reconcile),

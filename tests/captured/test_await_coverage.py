@@ -47,8 +47,10 @@ def _crashes(trace: Trace, first: tuple[Event, ...] = ()) -> Iterator[Plan]:
 
 
 def _first_blows(plain: Trace) -> Iterator[Event]:
-    """Who wakes up too late finds that another has decided; who is killed at the end leaves it half told."""
+    """Who wakes up too late finds that another has decided; who is killed at the end, or fails, leaves it half told."""
     for call in plain.calls:
+        if call.name == "publish_final_result":
+            yield Event(call.number, Kind.FAIL)
         if call.name == "patch_if_absent" and call.delivery >= 0:
             yield Event(call.number, Kind.PAUSE)
             if call.about == "_status":
