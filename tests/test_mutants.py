@@ -11,10 +11,11 @@ from tests.mutants.contexts import CONTEXTS, MutantContext
 from tests.mutants.redis_contexts import REDIS_CONTEXTS, RedisContextMutant
 from tests.mutants.redis_stores import REDIS_STORES, RedisMutant
 from tests.mutants.stores import STORES, MutantStore
+from tests.mutants.stores_gone_keys import GONE_KEYS
 from tests.support import clauses_checked, judge, opened
 
 
-@pytest.mark.parametrize("mutant", STORES, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
+@pytest.mark.parametrize("mutant", [*STORES, *GONE_KEYS], ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
 def test_a_broken_store_is_caught(mutant: type[MutantStore]) -> None:
     with opened(Target.STORE, mutant) as settings:
         verdict, said = judge(Target.STORE, mutant, settings, mutant.breaks)

@@ -10,6 +10,9 @@ from flowcraft_conformance.checking.drawing import DrawnCall, draw_sequence, dra
 from flowcraft_conformance.contract.payloads import DeleteOp, SetOp
 from flowcraft_conformance.harness.calls import CallRecord
 
+SEPARATOR = "-"
+"""Between an example's own prefix and a key: a character that no store treats as special."""
+
 
 def trace(records: Sequence[CallRecord], *, hide: str, marked: Sequence[CallRecord] | None = None) -> str:
     """One line a call, or bars where calls overlap; by default the last call is marked."""
@@ -57,7 +60,7 @@ def _operation(operation: SetOp | DeleteOp) -> str:
 
 
 def _without(hide: str) -> Callable[[str], str]:
-    return lambda text: text.replace(f"{hide}:", "").replace(hide, "")
+    return lambda text: text.replace(hide + SEPARATOR, "").replace(hide, "")
 
 
 def _overlap(records: Sequence[CallRecord]) -> bool:

@@ -13,6 +13,7 @@ from flowcraft_conformance.checking.linearizability import LinearizabilityVerdic
 from flowcraft_conformance.checking.models import Model
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
 from flowcraft_conformance.harness.bench import Space
+from flowcraft_conformance.harness.evidence import SEPARATOR
 
 _MOST_STEPS = 2_000_000
 _DRAWN = 12
@@ -74,7 +75,7 @@ def _draw(space: Space, operations: Sequence[Operation], unplaced: Sequence[Oper
         [
             DrawnCall(
                 operation.client,
-                str(operation.input).replace(f"{space.name}:", ""),
+                str(operation.input).replace(space.name + SEPARATOR, ""),
                 "never returned" if operation.end is None else f"-> {shorten(operation.output)}",
                 operation.start,
                 operation.end,

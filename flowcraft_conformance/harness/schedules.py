@@ -21,7 +21,7 @@ from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusiv
 from flowcraft_conformance.harness.bench import Bench, Space
 from flowcraft_conformance.harness.calls import Recorder, TargetRaised, outcome_of
 from flowcraft_conformance.harness.errors import CallTimeoutError
-from flowcraft_conformance.harness.evidence import draw_argument
+from flowcraft_conformance.harness.evidence import SEPARATOR, draw_argument
 from flowcraft_conformance.harness.loop import run_in_thread
 from flowcraft_conformance.harness.step_text import tell_steps
 
@@ -61,7 +61,7 @@ class StepRecorder(Recorder):
             output = await Recorder.call(self, client, target, name, *arguments)
         except TargetRaised as raised:
             said = f"{name} raised {type(raised.error).__name__}: {str(raised.error)[:80]}"
-            self._note(lambda: said.replace(f"{self.hide}:", ""))
+            self._note(lambda: said.replace(self.hide + SEPARATOR, ""))
             raise
         self._note(lambda: f"{name} -> {shorten(output)}")
         return output
@@ -232,7 +232,7 @@ def _scenario(
             except _Unjudged:
                 return
             except TargetRaised as raised:
-                raise _CallRaised(str(raised).replace(f"{space.name}:", "").replace(space.name, "")) from raised
+                raise _CallRaised(str(raised).replace(space.name + SEPARATOR, "").replace(space.name, "")) from raised
             finally:
                 loop.pause_choices()
                 if loop.story is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from flowcraft_conformance.harness.bench import Bench, Space, clean_quietly
 from flowcraft_conformance.harness.calls import ContextClient, StoreClient
+from flowcraft_conformance.harness.evidence import SEPARATOR
 
 _STORE_CALLS_ON_KEYS = {"increment", "set_if_not_exist", "extend_ttl", "delete", "get"}
 
@@ -17,7 +18,7 @@ class StoreSpace(Space):
 
     def key(self, name: str = "k") -> str:
         """A key that only this example uses."""
-        return f"{self.name}:{name}"
+        return f"{self.name}{SEPARATOR}{name}"
 
     async def client(self, number: int = 0) -> StoreClient:
         """The recorded client with this number; different numbers are different clients of one store."""

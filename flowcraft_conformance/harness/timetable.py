@@ -16,7 +16,7 @@ from flowcraft_conformance.checking.coordination_model import KeyTimeline, Raise
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
 from flowcraft_conformance.harness.calls import Recorder, StoreClient, TargetRaised
 from flowcraft_conformance.harness.errors import CallTimeoutError
-from flowcraft_conformance.harness.evidence import trace
+from flowcraft_conformance.harness.evidence import SEPARATOR, trace
 from flowcraft_conformance.harness.spaces import StoreBench, StoreSpace
 
 Program = Callable[["ProgramRun"], Awaitable[None]]
@@ -114,7 +114,7 @@ class ProgramRun:
 
     def key(self, name: str = "k") -> str:
         """A key that only this program uses."""
-        return self.space.key(f"{self.name}:{name}")
+        return self.space.key(f"{self.name}{SEPARATOR}{name}")
 
     async def at(self, moment: float) -> None:
         """Go on no earlier than so many seconds after the start."""

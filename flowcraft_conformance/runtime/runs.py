@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,7 +42,7 @@ class Runs:
             return set()
 
     async def _reconcile(self, state: RunState) -> set[str]:
-        owner = "reconcile"  # the same each time: one that died between its claim and its word is made good by the next
+        owner = f"reconcile:{uuid.uuid4().hex}"  # one that died is made good once its claim has expired
         if (record := await state.status()) is not None:
             await self._core.publish(state, record, owner)
             return set()

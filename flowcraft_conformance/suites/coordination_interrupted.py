@@ -1,14 +1,15 @@
-"""Increments that are cancelled, cut off or killed in the middle: what they leave must go by itself.
+"""Calls that are cancelled, cut off or killed in the middle: what they leave must go by itself.
 
-The three ways share one wait: the first check that asks interrupts in all of them, and each is judged by its own keys.
+All ways share one wait: the first check that asks interrupts in all of them, and each is judged by its own keys.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
 from flowcraft_conformance.harness.calls import CallRecord, StoreClient, TargetRaised
@@ -35,8 +36,20 @@ _ATTEMPTS = 3
 _OPEN_CALLS = 16
 
 
+_WHAT = {
+    "cancelled": "increments that were cancelled",
+    "cut off": "increments that were cut off",
+    "killed": "increments that were killed",
+    "extended": "extensions that were cancelled",
+}
+
+
 class CoordinationInterrupted:
-    """What an increment leaves that did not come to its end."""
+    """What a call leaves that did not come to its end."""
+
+    @checks("COORD-TTL-05")
+    def test_a_cancelled_extension_leaves_nothing_for_ever(self, flowcraft_store_bench: StoreBench) -> None:
+        _judge(flowcraft_store_bench, "extended")
 
     @checks("COORD-INC-05")
     def test_a_cancelled_increment_leaves_nothing_for_ever(self, flowcraft_store_bench: StoreBench) -> None:
@@ -73,12 +86,12 @@ def _judge(bench: StoreBench, name: str) -> None:
     if way.error is not None:
         raise way.error
     if not way.keys:
-        raise Inconclusive(f"no increment was {name}: each had ended before")
+        raise Inconclusive(f"there were no {_WHAT[name]}: each had ended before")
     if way.left:
         key, value = next(iter(way.left.items()))
         calls = [call for call in way.calls if call.arguments[0] == key]
         raise ClauseViolation(
-            f"{len(way.left)} of {len(way.keys)} increments that were {name} left a key without an expiry: it holds "
+            f"{len(way.left)} of {len(way.keys)} {_WHAT[name]} left a key without an expiry: it holds "
             f"{value!r} long after its TTL of {_TTL} s",
             trace(calls, hide=prefix),
         )
@@ -87,11 +100,12 @@ def _judge(bench: StoreBench, name: str) -> None:
 async def _interrupt(bench: StoreBench, space: StoreSpace) -> tuple[str, dict[str, _Way]]:
     space.recorder.health = Health()
     client = await space.client()
-    ways = {"cancelled": _Way(), "cut off": _Way(), "killed": _Way()}
+    ways = {name: _Way() for name in _WHAT}
     steps: dict[str, Callable[[_Way], Awaitable[None]]] = {
         "killed": lambda way: _kill(bench, space, way),
         "cut off": lambda way: _cut(space, client, way),
-        "cancelled": lambda way: _cancel(bench, space, client, way),
+        "cancelled": lambda way: _cancel(bench, space, client.increment, client, way),
+        "extended": lambda way: _cancel(bench, space, client.extend_ttl, client, way),
     }
     for name, step in steps.items():
         try:
@@ -134,13 +148,20 @@ async def _present(client: StoreClient, keys: Sequence[str]) -> dict[str, str]:
     return {key: value for key, value in looked if value is not None}
 
 
-async def _cancel(bench: StoreBench, space: StoreSpace, client: StoreClient, way: _Way) -> None:
+async def _cancel(
+    bench: StoreBench,
+    space: StoreSpace,
+    call: Callable[[str, int], Coroutine[Any, Any, Any]],
+    client: StoreClient,
+    way: _Way,
+) -> None:
     dice = bench.random()
+    extends = call == client.extend_ttl
     for number in range(4 * space.profile.rounds):
-        key = space.key(f"cancelled{number}")
-        if number % 2:
+        key = space.key(f"{'extended' if extends else 'cancelled'}{number}")
+        if number % 2 or extends:
             await client.increment(key, _TTL)
-        task = asyncio.ensure_future(client.increment(key, _TTL))
+        task = asyncio.ensure_future(call(key, _TTL))
         if number % 4 < 2:
             for _ in range(number // 4 % _MOST_STEPS):
                 await asyncio.sleep(0)

@@ -122,8 +122,14 @@ def _second_setter_leaves_the_deadline(dice: random.Random) -> Program:
     return program
 
 
+_READERS = 3
+_OUTLIVES = 60
+"""Seconds: a TTL that no program waits for."""
+
+
 def _won_again_by_one(dice: random.Random) -> Program:
     ending, how = dice.choice(("expiry", "expiry", "delete")), dice.choice(("increment", "set"))
+    readers = dice.choice((0, _READERS))
 
     async def program(run: ProgramRun) -> None:
         await _arm(run, how, run.times.short)
@@ -131,17 +137,24 @@ def _won_again_by_one(dice: random.Random) -> Program:
             await run.call("delete")
         else:
             await run.at(run.times.gone(run.last_end(), run.times.short))
-        key = run.key()
+        key, ended = run.key(), run.last_end()
         async with run.gate:
+            # Readers among them: one that clears the old key away must not take the new one with it.
+            looks = [asyncio.ensure_future(run.stores[reader].get(key)) for reader in range(readers)]
             won = await asyncio.gather(
-                *[run.stores[racer % 4].set_if_not_exist(key, f"w{racer}", run.times.long) for racer in range(_RACERS)]
+                *[run.stores[racer % 4].set_if_not_exist(key, f"w{racer}", _OUTLIVES) for racer in range(_RACERS)]
             )
+            await asyncio.gather(*looks)
         run.decisive += 1
         if won.count(True) != 1:
             raise run.violated(f"{won.count(True)} of {_RACERS} callers won the key after its {ending}, want exactly 1")
         stored = await run.stores[0].get(key)
         if stored != f"w{won.index(True)}":
             raise run.violated(f"after its {ending} the key holds {stored!r}, want the winner's 'w{won.index(True)}'")
+        if ending == "delete":
+            await run.at(run.times.gone(ended, run.times.short))
+            if await run.stores[0].get(key) != stored:
+                raise run.violated("the new key went when the TTL of the deleted one was over")
 
     return program
 

@@ -90,7 +90,9 @@ def resume(node_id: str | None, output: Any, *, times: int = 1, lose_jobs: bool 
 
 
 async def reconcile(world: World, client: DistributedAdapter) -> None:
-    """A client that looks after the run."""
+    """A client that looks after the run, and again when the claim of one that died here has expired."""
+    await client.reconcile(world.run_id)
+    await world.clock.sleep(world.scenario.ttls.nodelock + 1)
     await client.reconcile(world.run_id)
 
 
