@@ -9,7 +9,12 @@ import jsonschema
 import pytest
 
 from flowcraft_conformance.report.json_report import schema
+from flowcraft_conformance.suites import ContextSuite, CoordinationStoreSuite, PatchSuite
+from flowcraft_conformance.suites.suite import checks_of
 from tests.empty_folder import prepare, run
+
+STORE_CHECKS = len(checks_of(CoordinationStoreSuite))
+CONTEXT_CHECKS = len(checks_of(ContextSuite)) + len(checks_of(PatchSuite))
 
 _TARGETS = """
 from tests.mutants.stores import IncrementsWithoutAtomicity as Broken, TakesAnyTtl
@@ -107,13 +112,13 @@ def test_two_workers_give_the_same_verdict(folder: pytest.Pytester) -> None:
 def test_last_failed_and_junit(folder: pytest.Pytester) -> None:
     run(folder, "--flowcraft-store=mine:Broken", "-x")
     shown = run(folder, "--flowcraft-store=mine:Broken", "--lf", "--junitxml=junit.xml")
-    shown.assert_outcomes(failed=1, deselected=44)
+    shown.assert_outcomes(failed=1, deselected=STORE_CHECKS - 1)
     assert 'name="flowcraft_verdict" value="fail"' in (folder.path / "junit.xml").read_text()
 
 
 def test_collecting_only_builds_nothing(folder: pytest.Pytester) -> None:
     shown = run(folder, "--flowcraft-store=mine:Raises", "--collect-only", "-q")
-    shown.stdout.fnmatch_lines(["*[[]COORD-INC-01-mine:Raises]", "45 tests collected*"])
+    shown.stdout.fnmatch_lines(["*[[]COORD-INC-01-mine:Raises]", f"{STORE_CHECKS} tests collected*"])
     assert shown.ret == 0
 
 
@@ -142,7 +147,9 @@ def test_known_failures_are_strict_in_both_directions(folder: pytest.Pytester) -
 def test_the_ini_file_names_targets_beside_ones_own_tests(folder: pytest.Pytester) -> None:
     folder.makeini("[pytest]\nflowcraft_store = mine:Store\npython_files = own_*.py\npython_classes = None\n")
     folder.makepyfile(own_test="def test_own(): pass")
-    run(folder).assert_outcomes(passed=34, skipped=12)
+    outcomes = run(folder).parseoutcomes()
+    assert outcomes["passed"] + outcomes["skipped"] == STORE_CHECKS + 1
+    assert set(outcomes) == {"passed", "skipped"}
     run(folder, "own_test.py").assert_outcomes(passed=1)
 
 
@@ -160,7 +167,7 @@ def test_fixtures_for_ones_own_tests(folder: pytest.Pytester) -> None:
         """
     )
     arguments = ("--flowcraft-store=mine:Store", "--flowcraft-context=mine:Context", "test_own.py", "-k", "test_own")
-    run(folder, *arguments).assert_outcomes(passed=2, deselected=79)
+    run(folder, *arguments).assert_outcomes(passed=2, deselected=STORE_CHECKS + CONTEXT_CHECKS)
     without = run(folder, "test_own.py")
     without.stdout.fnmatch_lines(["*no store to check: give --flowcraft-store=module:name, or override the fixture*"])
 
