@@ -122,7 +122,6 @@ def test_what_answers_over_a_connection_is_not_tried() -> None:
                     search(Target.STORE, store, settings, suite, name)
             assert len(set(used)) == 1, "a connection of the real loop was used on another one"
             assert judge(Target.STORE, store, settings, "COORD-INC-03") == (Verdict.PASS, "")
-            assert judge(Target.STORE, store, settings, "COORD-ERR-04")[0] is Verdict.UNTESTED
 
 
 class OnThreads(MemoryCoordinationStore):

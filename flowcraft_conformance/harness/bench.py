@@ -82,6 +82,16 @@ class Space:
         """A violation that shows the calls of this example, the last one marked."""
         return ClauseViolation(summary, trace(self.recorder.records, hide=self.name))
 
+    def own_health(self) -> None:
+        """From here on a call that hangs is this example's own matter.
+
+        Raises:
+            Inconclusive: the target has hung before.
+        """
+        if (hung := self.bench.settings.health.hung_call) is not None:
+            raise Inconclusive(f"this target had hung before, in {hung}")
+        self.recorder.health = Health()
+
     async def target(self, identity: Any, *arguments: Any) -> Any:
         """The client with this identity, opened when first asked for; one instance for all where state is unshared."""
         if not self.bench.settings.shared:
@@ -240,13 +250,15 @@ class Bench(Generic[SpaceT]):
             await space.clean()
 
     async def _guarded(self, space: Space, body: Callable[[], Awaitable[T]]) -> T:
-        previously = self.settings.health.hung_call
+        previously, started = self.settings.health.hung_call, time.monotonic()
         try:
             return await body()
         except TargetRaised as raised:
             observed = trace(space.recorder.records, hide=space.name, marked=(raised.record,))
             raise ClauseViolation(str(raised), observed) from raised.error
         except CallTimeoutError as error:
+            if previously is None and self.settings.health.hung_call is None:  # in an example with a health of its own
+                self.settings.health.note(error, started)
             raise self._hung(error, previously, trace(space.recorder.records, hide=space.name)) from None
 
     @staticmethod

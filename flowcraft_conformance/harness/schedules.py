@@ -152,6 +152,8 @@ def search_schedules(
             within=profile.check_seconds + bench.call_seconds,
             what=f"the schedule search of {bench.name}",
         )
+    except SystemExit:
+        raise _not_applicable(bench, "a task that it leaves behind wants to end the process") from None
     except CallTimeoutError as error:
         bench.settings.health.note(error, started)
         raise Inconclusive(f"{error}: a step of the target blocks") from None
@@ -167,6 +169,8 @@ def _search(bench: Bench[SpaceT], body: Callable[[SpaceT, random.Random, int], A
             search = ScheduleSearch(_scenario(bench, loop, body, program), seed=bench.seed, program=program, loop=loop)
             failure = _failure(bench, search, max(profile.schedules // programs, _FEWEST), until)
             if failure is not None:
+                if isinstance(failure.error, DeadlockError) and failure.schedule == Schedule():
+                    bench.settings.health.note(CallTimeoutError(bench.name, bench.call_seconds), time.monotonic())
                 raise _violation(search, failure)
             if time.monotonic() > until:
                 return

@@ -15,7 +15,6 @@ from flowcraft_conformance.checking.history import raised_as_open
 from flowcraft_conformance.contract.verdicts import Inconclusive
 from flowcraft_conformance.harness.calls import StoreClient, TargetRaised
 from flowcraft_conformance.harness.errors import CallTimeoutError
-from flowcraft_conformance.harness.health import Health
 from flowcraft_conformance.harness.proxies import Faults
 from flowcraft_conformance.harness.proxy import Fault, FaultPlan
 from flowcraft_conformance.harness.races import judge_history, start_together
@@ -185,7 +184,7 @@ class _Trial:
 
 async def _faulty_client(space: StoreSpace) -> StoreClient:
     """The space's first client; a call of it that hangs is this check's own matter."""
-    space.recorder.health = Health()
+    space.own_health()
     space.recorder.within = space.capabilities.call_timeout_seconds + _SLACK_SECONDS
     return await space.client()
 

@@ -15,7 +15,6 @@ from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusiv
 from flowcraft_conformance.harness.calls import CallRecord, StoreClient, TargetRaised
 from flowcraft_conformance.harness.errors import CallTimeoutError
 from flowcraft_conformance.harness.evidence import trace
-from flowcraft_conformance.harness.health import Health
 from flowcraft_conformance.harness.proxy import Fault, FaultPlan
 from flowcraft_conformance.harness.spaces import StoreBench, StoreSpace
 from flowcraft_conformance.harness.workers.pool import Signal
@@ -98,8 +97,13 @@ def _judge(bench: StoreBench, name: str) -> None:
 
 
 async def _interrupt(bench: StoreBench, space: StoreSpace) -> tuple[str, dict[str, _Way]]:
-    space.recorder.health = Health()
     client = await space.client()
+    for call in (
+        client.increment,
+        client.extend_ttl,
+    ):  # what does not return even undisturbed is no matter of this check
+        await call(space.key("undisturbed"), _TTL)
+    space.own_health()
     ways = {name: _Way() for name in _WHAT}
     steps: dict[str, Callable[[_Way], Awaitable[None]]] = {
         "killed": lambda way: _kill(bench, space, way),

@@ -12,7 +12,6 @@ from flowcraft_conformance.contract.payloads import DeleteOp, PatchOperation, Se
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, Unsupported
 from flowcraft_conformance.harness.calls import ContextClient, TargetRaised
 from flowcraft_conformance.harness.errors import CallTimeoutError
-from flowcraft_conformance.harness.health import Health
 from flowcraft_conformance.harness.proxies import Faults
 from flowcraft_conformance.harness.proxy import Fault, FaultPlan
 from flowcraft_conformance.harness.spaces import ContextBench, ContextSpace
@@ -65,7 +64,7 @@ class PatchFaults:
         faults = flowcraft_context_bench.settings.surroundings.faults()
 
         async def body(space: ContextSpace) -> None:
-            space.recorder.health = Health()
+            space.own_health()
             client, fresh = await space.clients(2)
             await client.patch(_version(0))
             for number in range(1, space.profile.rounds + 1):
