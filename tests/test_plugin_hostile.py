@@ -118,9 +118,11 @@ def test_the_first_hang_is_the_failure_and_the_rest_is_cheap(folder: pytest.Pyte
     shown = run(folder, f"--flowcraft-store=mine:{target}", *some, within=90)
     verdicts = [line for line in shown.stdout.str().splitlines() if line.startswith("    COORD-")]  # all but passes
     failed = [line for line in verdicts if " fail" in line.partition(":")[0]]
-    assert len(failed) == 1, verdicts
+    # One that swallows cancellation breaks the clause about cancelled calls besides.
+    assert len([line for line in failed if "COORD-ERR-04" not in line]) <= 1 <= len(failed), verdicts
     assert len(verdicts) > 3, verdicts
-    assert all("hung before" in line or "new event loop" in line for line in verdicts if line not in failed), verdicts
+    others = [line for line in verdicts if line not in failed and "unsupported" not in line]
+    assert all("hung before" in line or "new event loop" in line for line in others), verdicts
     shown.stdout.fnmatch_lines([f"    COORD-*fail: {said}", "verdict: not-conformant*"])
     assert shown.ret == 1
     _assert_clean(shown)
