@@ -117,8 +117,19 @@ class AdapterTarget:
     def _within(self) -> float:
         return _SETUP_CALLS * self.settings.capabilities.call_timeout_seconds
 
+    def reconnect(self) -> None:
+        """Make the client of the contexts anew, as it is to see a server behind a proxy."""
+        self.settings.loop.run(self._reconnect(), within=self._within, what="connecting again")
+
+    async def _reconnect(self) -> None:
+        await self._close_client()
+        await self._connect()
+
     async def _open(self) -> None:
         await self.harness.setup()
+        await self._connect()
+
+    async def _connect(self) -> None:
         store = await self.create_store()
         adapter = await self.harness.create_adapter(AdapterOptions(RuntimeOptions(), store))
         missing = [name for name in _METHODS if not callable(getattr(adapter, name, None))]

@@ -137,6 +137,8 @@ class KitSession:
             named = [*self.options.proxy_variables, *declared.proxy_env]
             self.proxies.stand_before(named)
             target.settings.surroundings = Surroundings(capabilities=declared, faults=self.proxies.of(named))
+            if named:
+                target.adapter.reconnect()
         _name_parts(target)
 
     def _add_files(self, files: list[str]) -> None:
