@@ -317,5 +317,5 @@ def test_the_terminal_shows_a_race_as_steps_and_the_command_repeats_it(
             ]
         )
         tokens += [line.split()[1] for line in shown.stdout.lines if line.strip().startswith("schedule 0:")]
-    assert len(tokens) == 2
-    assert tokens[0] == tokens[1]
+    assert len(tokens) >= 2  # pytest repeats the failure in its short summary where CI is set
+    assert len(set(tokens)) == 1
