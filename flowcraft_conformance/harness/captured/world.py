@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flowcraft_conformance.checking.clock import VirtualClock
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.contract.keys import OUTPUTS_PREFIX
 from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
@@ -30,6 +28,7 @@ from flowcraft_conformance.harness.captured.records import (
     stacks_of_tasks,
 )
 from flowcraft_conformance.harness.captured.scenario import Scenario, Step, start
+from flowcraft_conformance.harness.captured.turns import REAL_WAIT_SECONDS, Turns
 from flowcraft_conformance.harness.captured.worker import Worker
 from flowcraft_conformance.harness.captured.wrapped import (
     WrappedBus,
@@ -45,18 +44,12 @@ _REDELIVERY_SECONDS = 60.0
 MOST_ATTEMPTS = 8
 """Deliveries of one job that the captured queue makes before it gives up."""
 _MOST_DELIVERIES = 400
-_IDLE_TURNS = 6
 _NO_END = 1_000_000_000
-_POLLS = 100
-"""Looks for the answer of a call before the loop is given a rest between two."""
-_SECOND_LOOKS = 4
-_SHORT_WAIT = 0.0005
-_REAL_WAIT_SECONDS = 10.0
 _PAUSE_SECONDS = 60.0
 """Added to the lease while a worker stands still."""
 
 
-class World:
+class World(Turns):
     """Runs one plan. Made for one run and thrown away."""
 
     def __init__(
@@ -66,10 +59,8 @@ class World:
         self.scenario = scenario
         self.plan = plan
         self.run_id = run_id
-        self.clock = VirtualClock()
+        super().__init__()
         self.keys = LiveKeys(self.clock)
-        self.closed = False
-        self.calls: list[CallSeen] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.events_at: dict[int, tuple[Event, ...]] = {}
         for event in plan.events:
@@ -85,23 +76,14 @@ class World:
         self.choices: list[int] = []
         self._workers: list[Worker] = []
         self._numbers = 0
-        self._tasks: list[asyncio.Future[Any]] = []
-        self._before: set[asyncio.Task[Any]] = set()
-        """Tasks that are none of this run's."""
-        self._settling: list[object] = []
         self._standing: list[tuple[Worker, asyncio.Future[Any]]] = []
         self._registry = scenario.registry()
         self._store = store
         self._adapters: list[DistributedAdapter] = []
         self._contexts: Callable[[str], IAsyncContext]
-        self.in_flight = 0
-        """Calls that the target has and has not answered."""
         self._most_deliveries = _MOST_DELIVERIES + 4 * len(scenario.blueprint.nodes)
         self.versions: dict[int, object] = {}
         """Of each worker the version of the scenario's blueprint that it knows."""
-        self._waits_for_real = False
-        """Whether the target's calls take real time."""
-        self.hangs: list[CallSeen | None] = []
         self.disturbed = 0
         """Crashes, failed calls and lost leases: each may cost one more execution or publication."""
 
@@ -352,7 +334,7 @@ class World:
         """Let go of every adapter's connections, of killed workers too: their machine would have done it."""
         for adapter in self._adapters:
             with contextlib.suppress(Exception):
-                async with asyncio.timeout(_REAL_WAIT_SECONDS):
+                async with asyncio.timeout(REAL_WAIT_SECONDS):
                     await adapter.disconnect()
 
     # What the workers see
@@ -386,66 +368,6 @@ class World:
     async def never(self) -> None:
         """Do not return before the run is closed."""
         await asyncio.get_running_loop().create_future()
-
-    # Turns of the loop
-
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
-        task = asyncio.ensure_future(work)
-        self._tasks.append(task)
-        return task
-
-    async def _settle(self, task: asyncio.Future[Any], worker: Worker) -> None:
-        """Wait until the task is done, or its worker is dead or stands still.
-
-        World time moves on where nobody can do anything else; with deliveries inside one another the innermost decides.
-        """
-        me = object()
-        self._settling.append(me)
-        idle, polls, stuck_since = 0, 0, None
-        try:
-            while not (task.done() or worker.dead or worker.stands):
-                before = len(self.calls)
-                # A call that the target has not answered yet, or a wait of the adapter's own, takes real time.
-                await asyncio.sleep(_SHORT_WAIT if stuck_since or polls > _POLLS else 0)
-                self._waits_for_real |= bool(self.in_flight)
-                polls = polls + 1 if self.in_flight and len(self.calls) == before else 0
-                if self.in_flight or len(self.calls) != before or self._settling[-1] is not me:
-                    idle, stuck_since = 0, None
-                    continue
-                idle += 1
-                if idle <= _IDLE_TURNS:
-                    continue
-                if self._waits_for_real and idle <= _IDLE_TURNS + _SECOND_LOOKS:
-                    await asyncio.sleep(_SHORT_WAIT)  # between two calls an adapter may wait for a socket of its own
-                    continue
-                if self.clock.advance_to_next():
-                    idle, stuck_since = 0, None
-                elif stuck_since is None:
-                    stuck_since = time.monotonic()
-                elif time.monotonic() - stuck_since > _REAL_WAIT_SECONDS:
-                    self.hangs.append(self.calls[-1] if self.calls else None)
-                    worker.dead = True
-        finally:
-            self._settling.remove(me)
-
-    async def _goes_on(self) -> bool:
-        """Whether somebody still does something though no job is left: work that outlives its delivery."""
-        before = len(self.calls)
-        for _ in range(_IDLE_TURNS):
-            await asyncio.sleep(_SHORT_WAIT if self.in_flight else 0)
-        return len(self.calls) != before or bool(self.in_flight)
-
-    async def _close(self) -> None:
-        """End everything that still stands, and remove what the run has left in the target."""
-        self.closed = True
-        left = [task for task in asyncio.all_tasks() if task not in self._before]
-        for task in left:
-            task.cancel()
-        if left:
-            await asyncio.wait(left, timeout=_REAL_WAIT_SECONDS)
-        for spawned in self._tasks:
-            if spawned.done() and not spawned.cancelled():
-                spawned.exception()
 
 
 def _outcome(worker: Worker) -> str:
