@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any
 
+from flowcraft_conformance.checking.contradiction import Contradiction, smallest_contradiction
 from flowcraft_conformance.checking.drawing import DrawnCall, draw_time_line, shorten
 from flowcraft_conformance.checking.history import Operation
 from flowcraft_conformance.checking.linearizability import LinearizabilityVerdict, check_linearizable
@@ -61,26 +62,32 @@ def judge_history(
     if result.verdict is LinearizabilityVerdict.UNKNOWN:
         raise Inconclusive("the history was too large to be judged within the bound")
     if result.verdict is LinearizabilityVerdict.VIOLATION:
+        contradiction = smallest_contradiction(result.failing_operations, model)
+        clients = len({operation.client for operation in operations})
         raise ClauseViolation(
-            f"no order explains what {len({operation.client for operation in operations})} concurrent clients saw",
-            _draw(space, result.failing_operations, result.unplaced),
+            f"{clients} concurrent clients saw what no order of their calls explains", _told(space, contradiction)
         )
 
 
-def _draw(space: Space, operations: Sequence[Operation], unplaced: Sequence[Operation]) -> str:
-    last = max((operation.end or operation.start for operation in unplaced), default=0.0)
-    before = [operation for operation in operations if operation.start <= last]
-    shown = sorted(before, key=lambda operation: operation.start)[-_DRAWN:]
-    return draw_time_line(
-        [
-            DrawnCall(
-                operation.client,
-                str(operation.input).replace(space.name + SEPARATOR, ""),
-                "never returned" if operation.end is None else f"-> {shorten(operation.output)}",
-                operation.start,
-                operation.end,
-                marked=operation in unplaced,
-            )
-            for operation in shown
-        ]
-    )
+def _told(space: Space, contradiction: Contradiction) -> str:
+    """The calls that contradict each other, marked, with the others beside them where these are few."""
+    calls, others = contradiction.calls, contradiction.others
+    shown = list(calls[-_DRAWN:])
+    if len(calls) + len(others) <= _DRAWN:
+        shown += others
+    said = "The marked call cannot have" if len(calls) == 1 else f"The {len(calls)} marked calls cannot all have"
+    said += " returned what is drawn"
+    if others:
+        said += (
+            f", whether or not the other {len(others)} took effect"
+            if len(others) > 1
+            else ", with or without the other"
+        )
+    hidden = "" if len(calls) <= _DRAWN else f" (the last {_DRAWN} are drawn)"
+    return f"{said}{hidden}:\n" + draw_time_line([_drawn(space, one, marked=one in calls) for one in shown])
+
+
+def _drawn(space: Space, operation: Operation, *, marked: bool) -> DrawnCall:
+    outcome = "never returned" if operation.end is None else f"-> {shorten(operation.output)}"
+    text = str(operation.input).replace(space.name + SEPARATOR, "")
+    return DrawnCall(operation.client, text, outcome, operation.start, operation.end, marked)
