@@ -11,11 +11,15 @@ from tests.mutants.contexts import CONTEXTS, MutantContext
 from tests.mutants.redis_contexts import REDIS_CONTEXTS, RedisContextMutant
 from tests.mutants.redis_stores import REDIS_STORES, RedisMutant
 from tests.mutants.stores import STORES, MutantStore
-from tests.mutants.stores_gone_keys import GONE_KEYS
+from tests.mutants.stores_gone_keys import STORES_GONE_KEYS
+from tests.mutants.stores_keys_and_time import STORES_KEYS_AND_TIME
+from tests.mutants.stores_rarely import STORES_RARELY
 from tests.support import clauses_checked, judge, opened
 
+ALL_STORES = [*STORES, *STORES_KEYS_AND_TIME, *STORES_GONE_KEYS, *STORES_RARELY]
 
-@pytest.mark.parametrize("mutant", [*STORES, *GONE_KEYS], ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
+
+@pytest.mark.parametrize("mutant", ALL_STORES, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
 def test_a_broken_store_is_caught(mutant: type[MutantStore]) -> None:
     with opened(Target.STORE, mutant) as settings:
         verdict, said = judge(Target.STORE, mutant, settings, mutant.breaks)
@@ -44,7 +48,7 @@ def test_a_broken_context_on_redis_is_caught(mutant: type[RedisContextMutant]) -
 
 
 def test_every_checked_clause_has_a_mutant() -> None:
-    kinds = (STORES, REDIS_STORES, schedules.STORES, CONTEXTS, REDIS_CONTEXTS, schedules.CONTEXTS)
+    kinds = (ALL_STORES, REDIS_STORES, schedules.STORES, CONTEXTS, REDIS_CONTEXTS, schedules.CONTEXTS)
     caught = {mutant.breaks for mutants in kinds for mutant in mutants}
     checked = {*clauses_checked(Target.STORE), *clauses_checked(Target.CONTEXT)}
     assert checked == caught

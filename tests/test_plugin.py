@@ -17,7 +17,8 @@ STORE_CHECKS = len(checks_of(CoordinationStoreSuite))
 CONTEXT_CHECKS = len(checks_of(ContextSuite)) + len(checks_of(PatchSuite))
 
 _TARGETS = """
-from tests.mutants.stores import IncrementsWithoutAtomicity as Broken, TakesAnyTtl
+from tests.mutants.stores import IncrementsWithoutAtomicity as Broken
+from tests.mutants.stores_keys_and_time import TakesAnyTtl
 from reference_adapters.memory import SharedMemoryStore as Store, SharedMemoryContext as Context
 
 class Raises:

@@ -24,6 +24,8 @@ _METHODS = {
     Target.STORE: ("increment", "set_if_not_exist", "extend_ttl", "delete", "get"),
     Target.CONTEXT: ("get", "set", "has", "delete", "to_dict", "patch"),
 }
+_START = 1_000_000.7
+"""Seconds on the virtual clock: no whole second, so that a store which rounds its deadlines shows it."""
 _PROTOCOLS = {Target.STORE: "ICoordinationStore", Target.CONTEXT: "IAsyncContext"}
 
 
@@ -50,7 +52,7 @@ def settings_for(
         capabilities=target.capabilities,
         profile=profile,
         seed=seed,
-        clock=VirtualClock() if target.takes_clock else None,
+        clock=VirtualClock(_START) if target.takes_clock else None,
     )
     settings.shared = _shares_state(target, settings) if shared is None else shared
     faults = Faults()

@@ -159,17 +159,16 @@ def _won_again_by_one(dice: random.Random) -> Program:
     return program
 
 
-def _keys_do_not_touch_each_other(dice: random.Random) -> Program:
-    what = dice.choice(("expiry", "delete", "extend_ttl"))
-    names = dice.choice((("k", "k1"), ("k", "k:k"), ("a", "b"), ("k", "K")))
+_ENDINGS = ("expiry", "delete", "extend_ttl")
+_NEIGHBOURS = (("k", "k1"), ("k", "k:k"), ("a", "b"), ("k", "K"))
 
+
+def _keys_do_not_touch_each_other(what: str, names: tuple[str, str], how: str) -> Program:
     async def program(run: ProgramRun) -> None:
         one, other = names
         times = run.times
         await _arm(run, "set", times.short, key=one)
-        await _arm(
-            run, dice.choice(("set", "increment")), times.short if what == "extend_ttl" else times.long, key=other
-        )
+        await _arm(run, how, times.short if what == "extend_ttl" else times.long, key=other)
         await run.at(times.later)
         if what == "delete":
             await run.call("delete", key=one)
@@ -178,6 +177,20 @@ def _keys_do_not_touch_each_other(dice: random.Random) -> Program:
         await run.at(times.gone(2 * times.slack, times.short))
         await run.call("get", key=other, client=1)
         await run.call("get", key=one, client=1)
+        await run.call("get", key=other)  # what looked at an expired key may have cleared away more than that one
+
+    return program
+
+
+def _refused_increment_leaves_the_deadline(dice: random.Random) -> Program:
+    value = dice.choice(("x", "007", ""))
+
+    async def program(run: ProgramRun) -> None:
+        await run.call("set_if_not_exist", value, run.times.short)
+        await run.at(run.times.later)
+        await run.call("increment", run.times.long, client=1)
+        await run.at(run.times.gone(0, run.times.short))
+        await run.call("get")
 
     return program
 
@@ -218,14 +231,16 @@ _FAMILIES: dict[str, Callable[[random.Random], Program]] = {
     "COORD-EXT-01": _extension_of_an_expired_key,
     "COORD-SET-02": _second_setter_leaves_the_deadline,
     "COORD-SET-04": _won_again_by_one,
-    "COORD-TTL-03": _keys_do_not_touch_each_other,
+    "COORD-INC-06": _refused_increment_leaves_the_deadline,
 }
 
 
 def _programs(dice: random.Random, count: int) -> Iterator[tuple[str, Program]]:
-    """At least a dozen programs of every family, about ``count`` in all, and every combination for COORD-TTL-05."""
+    """At least a dozen programs of every family, about ``count`` in all; where there are few combinations, each."""
     for ttl, how in itertools.product(_SHORT_OR_INVALID_TTLS, ("increment", "increment again", "set", "extend_ttl")):
         yield "COORD-TTL-05", _nothing_stays_for_ever(ttl, how)
+    for what, names, how in itertools.product(_ENDINGS, _NEIGHBOURS, ("set", "increment")):
+        yield "COORD-TTL-03", _keys_do_not_touch_each_other(what, names, how)
     for family, make in _FAMILIES.items():
         for _ in range(max(12, count // len(_FAMILIES))):
             yield family, make(random.Random(dice.random()))
@@ -261,6 +276,10 @@ class CoordinationTime:
     @checks("COORD-INC-04")
     def test_every_increment_re_arms_the_ttl(self, flowcraft_store_bench: StoreBench) -> None:
         _judge(flowcraft_store_bench, "COORD-INC-04")
+
+    @checks("COORD-INC-06")
+    def test_a_refused_increment_leaves_the_deadline(self, flowcraft_store_bench: StoreBench) -> None:
+        _judge(flowcraft_store_bench, "COORD-INC-06")
 
     @checks("COORD-EXT-02")
     def test_extension_sets_the_deadline(self, flowcraft_store_bench: StoreBench) -> None:

@@ -38,7 +38,8 @@ class CoordinationValues:
             for count, turn in enumerate(turns, 1):
                 expect(space, await clients[turn].increment(space.key()), count, f"increment number {count}")
 
-        flowcraft_store_bench.explore(st.lists(st.integers(0, 2), min_size=1, max_size=24), body)
+        # 300 is more than one byte can count.
+        flowcraft_store_bench.explore(st.lists(st.integers(0, 2), min_size=1, max_size=24), body, first=([0] * 300,))
 
     @checks("COORD-INC-06")
     def test_a_value_that_is_no_number_cannot_be_incremented(self, flowcraft_store_bench: StoreBench) -> None:
@@ -154,20 +155,23 @@ class CoordinationValues:
             await store.extend_ttl(counter, 90)
             expect(space, await store.increment(counter), 2, "a counter after extend_ttl")
 
-        flowcraft_store_bench.explore(values, body)
+        flowcraft_store_bench.explore(values, body, first=_ODD_VALUES)
 
     @checks("COORD-DEL-01")
     def test_delete_removes_and_forgives(self, flowcraft_store_bench: StoreBench) -> None:
-        async def body(space: StoreSpace, is_counter: bool) -> None:
+        async def body(space: StoreSpace, before: list[str]) -> None:
             store, other = await space.clients(2)
             key = space.key()
             expect(space, await store.delete(key), None, "delete of an absent key")
-            await (store.increment(key) if is_counter else store.set_if_not_exist(key, "v"))
+            for name in before:
+                await getattr(store, name)(key, *(("1",) if name == "set_if_not_exist" else ()))
             expect(space, await other.delete(key), None, "delete of a present key")
             expect(space, await store.get(key), None, "the key after delete")
             expect(space, await store.delete(key), None, "delete once more")
 
-        flowcraft_store_bench.explore(st.booleans(), body)
+        made = st.sampled_from(("increment", "set_if_not_exist"))
+        known = (["increment"], ["set_if_not_exist"], ["increment"] * 2, ["increment", "extend_ttl"])
+        flowcraft_store_bench.explore(st.lists(st.one_of(made, st.just("extend_ttl")), max_size=4), body, first=known)
 
     @checks("COORD-DEL-02")
     def test_a_deleted_counter_starts_again(self, flowcraft_store_bench: StoreBench) -> None:

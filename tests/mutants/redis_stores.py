@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -186,6 +187,57 @@ class WaitsWithoutEnd(RedisMutant):
 class WaitsLongerThanItDeclares(RedisMutant):
     breaks = "COORD-ERR-02"
     capabilities = replace(RedisMutant.capabilities, call_timeout_seconds=1)
+
+
+class CallsAgainForEver(RedisMutant):
+    """Each try is bounded; their number is not."""
+
+    breaks = "COORD-ERR-02"
+    capabilities = replace(RedisMutant.capabilities, call_timeout_seconds=2)
+
+    async def get(self, key: str) -> str | None:
+        while True:
+            with contextlib.suppress(*_FAILURES):
+                return await asyncio.wait_for(super().get(key), 0.5)
+            await asyncio.sleep(0.05)
+
+
+class OpensItsBreakerForGood(RedisMutant):
+    """A circuit breaker that counts failures and forgets none."""
+
+    breaks = "COORD-ERR-03"
+    failures = 0
+
+    async def get(self, key: str) -> str | None:
+        if self.failures:
+            raise ConnectionError("the breaker is open")
+        try:
+            return await super().get(key)
+        except _FAILURES:
+            self.failures += 1
+            raise
+
+
+class KeepsItsBrokenConnection(RedisMutant):
+    """One connection for its whole life: what ended it ends every later call."""
+
+    breaks = "COORD-ERR-03"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._connection: Any = None
+
+    async def increment(self, key: str, ttl_seconds: int) -> int:
+        if self._connection is None:
+            self._connection = await self.client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+        if not self._connection.is_connected or await self._connection.can_read_destructive():
+            raise ConnectionError("the connection is gone")
+        return await super().increment(key, ttl_seconds)
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._connection is not None:
+            await self.client.connection_pool.release(self._connection)
+        await super().__aexit__()
 
 
 class NeverConnectsAgain(RedisMutant):

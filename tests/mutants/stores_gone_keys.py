@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.mutants.stores import MutantStore
+from tests.mutants.stores import MutantStore, mutants_in
 
 
 class EvictsLate(MutantStore):
@@ -58,4 +58,4 @@ class TakesTheOldExpiryAwayFirst(MutantStore):
         return await super().extend_ttl(key, ttl_seconds)
 
 
-GONE_KEYS: tuple[type[MutantStore], ...] = (EvictsLate, ForgetsTheTimerOfADeletedKey, TakesTheOldExpiryAwayFirst)
+STORES_GONE_KEYS = mutants_in(__name__)
