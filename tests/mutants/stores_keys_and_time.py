@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
+import urllib.parse
 from typing import Any, ClassVar
 
 from flowcraft_conformance import Clock
@@ -174,6 +175,17 @@ class CleansKeys(_FoldsKeys):
 
     def fold(self, key: str) -> str:
         return "".join(character if character.isalnum() else "_" for character in key)
+
+
+class TakesAPercentSignForAnEscape(_FoldsKeys):
+    """It escapes a key only where that does not look escaped already."""
+
+    breaks = "COORD-KEY-01"
+
+    def fold(self, key: str) -> str:
+        return (
+            key if "%" in key and ":" not in key else urllib.parse.quote(key.encode("utf-8", "surrogatepass"), safe="")
+        )
 
 
 class ReadsFromALaggingReplica(MutantStore):
