@@ -13,10 +13,11 @@ from tests.mutants.redis_stores import REDIS_STORES, RedisMutant
 from tests.mutants.stores import STORES, MutantStore
 from tests.mutants.stores_gone_keys import STORES_GONE_KEYS
 from tests.mutants.stores_keys_and_time import STORES_KEYS_AND_TIME
+from tests.mutants.stores_plausible import STORES_PLAUSIBLE
 from tests.mutants.stores_rarely import STORES_RARELY
 from tests.support import clauses_checked, judge, opened
 
-ALL_STORES = [*STORES, *STORES_KEYS_AND_TIME, *STORES_GONE_KEYS, *STORES_RARELY]
+ALL_STORES = [*STORES, *STORES_KEYS_AND_TIME, *STORES_GONE_KEYS, *STORES_RARELY, *STORES_PLAUSIBLE]
 
 
 @pytest.mark.parametrize("mutant", ALL_STORES, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")

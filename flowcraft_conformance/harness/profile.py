@@ -18,6 +18,8 @@ class Profile:
     """Concurrent callers of one race."""
     programs: int
     """Random key programs that share one wait for TTLs."""
+    keys: int
+    """Keys that live at once in one check."""
     schedules: int
     """Runs of one schedule search."""
     search_seconds: float
@@ -41,6 +43,7 @@ PROFILES = {
             rounds=10,
             racers=16,
             programs=60,
+            keys=300,
             schedules=600,
             search_seconds=3,
             shrink_seconds=3,
@@ -54,6 +57,7 @@ PROFILES = {
             rounds=20,
             racers=32,
             programs=200,
+            keys=1_100,
             schedules=1800,
             search_seconds=10,
             shrink_seconds=10,
@@ -67,6 +71,7 @@ PROFILES = {
             rounds=200,
             racers=64,
             programs=1000,
+            keys=11_000,
             schedules=20_000,
             search_seconds=120,
             shrink_seconds=60,

@@ -6,6 +6,8 @@ On real time all programs of a batch share one wait of a few seconds; on virtual
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -67,35 +69,37 @@ class _Pace:
     def __init__(self, clock: VirtualClock | None, programs: int) -> None:
         self._clock = clock
         self._alive = programs
-        self._resting = 0
+        self._resting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._count = itertools.count()
         self.origin = self.now()
 
     def now(self) -> float:
         return time.monotonic() if self._clock is None else self._clock.monotonic()
 
     async def until(self, moment: float) -> None:
-        delay = self.origin + moment - self.now()
         if self._clock is None:
-            await asyncio.sleep(max(delay, 0))
+            await asyncio.sleep(max(self.origin + moment - self.now(), 0))
             return
-        sleeping = asyncio.ensure_future(self._clock.sleep(delay))
-        await asyncio.sleep(0)  # so that the sleeper is on the clock before it may be moved
-        self._resting += 1
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._resting, (self.origin + moment, next(self._count), woken))
         self._move_on()
-        await sleeping
-        self._resting -= 1
+        await woken
 
     def leave(self) -> None:
         self._alive -= 1
         self._move_on()
 
     def _move_on(self) -> None:
-        if self._clock is not None and self._alive and self._resting >= self._alive:
-            asyncio.get_running_loop().call_soon(self._advance)
-
-    def _advance(self) -> None:
-        if self._clock is not None and self._resting >= self._alive > 0:
-            self._clock.advance_to_next()
+        """Move to the earliest moment that is waited for; whoever it has come for does not rest any more."""
+        if self._clock is None or len(self._resting) < self._alive or not self._resting:
+            return
+        due = self._resting[0][0]
+        self._clock.advance(max(due - self.now(), 0.0))
+        due = max(due, self.now())  # the sum may be a rounding error short of it
+        while self._resting and self._resting[0][0] <= due:
+            _, _, woken = heapq.heappop(self._resting)
+            if not woken.done():
+                woken.set_result(None)
 
 
 @dataclass(slots=True)

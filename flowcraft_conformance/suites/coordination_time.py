@@ -49,10 +49,13 @@ def _present_for_its_ttl(dice: random.Random) -> Program:
 
 
 def _absent_after_its_ttl(dice: random.Random) -> Program:
-    how, probe = dice.choice(("increment", "set")), dice.choice(_PROBES)
+    how, probe, read = dice.choice(("increment", "set")), dice.choice(_PROBES), dice.random() < 0.5
 
     async def program(run: ProgramRun) -> None:
         await _arm(run, how, run.times.short)
+        if read:  # it must not live on because it was read
+            await run.at(run.times.later)
+            await run.call("get", client=1)
         await run.at(run.times.gone(0, run.times.short))
         await _probe(run, probe)
 
@@ -109,13 +112,13 @@ def _extension_of_an_expired_key(dice: random.Random) -> Program:
 
 
 def _second_setter_leaves_the_deadline(dice: random.Random) -> Program:
-    how, tries = dice.choice(("increment", "set")), dice.randint(1, 3)
+    how, values = dice.choice(("increment", "set")), dice.choice(("w", "v", "vw", "www"))  # "v" is what is stored
 
     async def program(run: ProgramRun) -> None:
         await _arm(run, how, run.times.short)
         await run.at(run.times.later)
-        for _ in range(tries):
-            await run.call("set_if_not_exist", "w", run.times.long, client=1)
+        for value in values:
+            await run.call("set_if_not_exist", value, run.times.long, client=1)
         await run.at(run.times.gone(0, run.times.short))
         await run.call("get")
 

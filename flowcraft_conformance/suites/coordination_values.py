@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from hypothesis import strategies as st
 
 from flowcraft_conformance.checking.texts import BROKEN_TEXTS, look_alike_families, look_alikes, texts
+from flowcraft_conformance.contract.verdicts import ClauseViolation
+from flowcraft_conformance.harness.calls import StoreClient
 from flowcraft_conformance.harness.spaces import StoreBench, StoreSpace
 from flowcraft_conformance.suites.expect import expect, expect_raises, outcome_of
 from flowcraft_conformance.suites.suite import checks
@@ -17,6 +20,8 @@ _ODD_VALUES = (
     "{}", "[]", '{"a": 1}', "é", "e\u0301", "日本語", "🙂", "\u200b", "%s", "a=b&c", "<x/>", "-1", "1e400", "NaN",
 )  # fmt: skip
 _LARGEST_VALUE = 64 * 1024
+_LONG_TTL = 600
+_LANES = 8
 _INVALID_TTLS = (0, -1, -3600, 1.5, 0.0, float("nan"), True, "60", None)
 
 values = st.one_of(st.sampled_from(_ODD_VALUES), texts(max_size=40))
@@ -200,6 +205,26 @@ class CoordinationValues:
             expect(space, await store.get(space.key("counter")), str(count), f"get of a counter at {count}")
 
         flowcraft_store_bench.explore(st.tuples(values, st.integers(1, 12)), body)
+
+    @checks("COORD-TTL-01")
+    def test_many_keys_live_at_once(self, flowcraft_store_bench: StoreBench) -> None:
+        async def body(space: StoreSpace) -> None:
+            clients = await space.clients(_LANES)
+            keys = [space.key(f"k{number}") for number in range(space.profile.keys)]
+
+            async def lane(client: StoreClient, call: str, *arguments: object) -> list[object]:
+                return [await getattr(client, call)(key, *arguments) for key in keys[client.number :: _LANES]]
+
+            await asyncio.gather(*[lane(client, "set_if_not_exist", "v", _LONG_TTL) for client in clients])
+            found = await asyncio.gather(*[lane(client, "get") for client in clients])
+            lost = sum(value != "v" for values in found for value in values)
+            if lost:
+                raise ClauseViolation(
+                    f"{len(keys)} keys were set with a TTL of {_LONG_TTL} s, and {lost} of them were gone or changed "
+                    "when all were set"
+                )
+
+        flowcraft_store_bench.run(body)
 
     @checks("COORD-TTL-04")
     def test_an_invalid_ttl_is_refused_and_writes_nothing(self, flowcraft_store_bench: StoreBench) -> None:
