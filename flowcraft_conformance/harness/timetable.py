@@ -37,6 +37,8 @@ class Times:
     granularity: float
     lag: float
     slack: float
+    may_jump: bool = False
+    """Time is virtual: days cost nothing."""
 
     @property
     def short(self) -> int:
@@ -193,7 +195,9 @@ def run_programs(bench: StoreBench, programs: Sequence[tuple[str, Program]]) -> 
         capabilities = bench.settings.capabilities
         slack = _SLACK if clock is None else 0.001
         exact = clock is not None
-        times = Times(0.0 if exact else capabilities.ttl_granularity, 0.0 if exact else capabilities.ttl_lag, slack)
+        times = Times(
+            0.0 if exact else capabilities.ttl_granularity, 0.0 if exact else capabilities.ttl_lag, slack, exact
+        )
         targets = [(await space.client(number)).target for number in range(_CLIENTS)]
         pace = _Pace(clock, len(programs))
         gate = asyncio.Semaphore(_OPEN_CALLS)

@@ -15,6 +15,8 @@ from flowcraft_conformance.suites.suite import checks
 
 _PROBES = ("get", "set_if_not_exist", "increment", "extend_ttl", "delete")
 _SHORT_OR_INVALID_TTLS = (1, 2, 0, -1, -3600, 0.4, 1.5, True, float("nan"), float("inf"), "1", None)
+_LONG_TTLS = (10, 60, 120, 3600, 86_400, 7 * 86_400)
+"""Seconds, up to the longest that may be asked for."""
 _RACERS = 6
 
 
@@ -44,6 +46,22 @@ def _present_for_its_ttl(dice: random.Random) -> Program:
         await run.at(run.times.kept(0, ttl))
         # A string cannot be incremented: that it is still there shows in the others.
         await _probe(run, "get" if how == "set" and probe == "increment" else probe)
+
+    return program
+
+
+def _present_for_a_long_ttl(dice: random.Random) -> Program:
+    how, ttl = dice.choice(("increment", "set", "extend_ttl")), dice.choice(_LONG_TTLS)
+
+    async def program(run: ProgramRun) -> None:
+        await _arm(run, "set" if how == "extend_ttl" else how, run.times.short if how == "extend_ttl" else ttl)
+        if how == "extend_ttl":
+            await run.call("extend_ttl", ttl, client=1)
+        await run.at(run.times.gone(0, run.times.short))
+        await run.call("get", client=1)
+        if run.times.may_jump:
+            await run.at(run.times.kept(0, ttl))
+            await run.call("get")
 
     return program
 
@@ -227,7 +245,7 @@ def _nothing_stays_for_ever(ttl: object, how: str) -> Program:
 
 
 _FAMILIES: dict[str, Callable[[random.Random], Program]] = {
-    "COORD-TTL-01": _present_for_its_ttl,
+    "COORD-TTL-01": lambda dice: dice.choice((_present_for_its_ttl, _present_for_a_long_ttl))(dice),
     "COORD-TTL-02": _absent_after_its_ttl,
     "COORD-INC-04": _increment_re_arms,
     "COORD-EXT-02": _extension_sets_the_deadline,

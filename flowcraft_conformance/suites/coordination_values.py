@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from functools import partial
 
 from hypothesis import strategies as st
@@ -19,6 +20,8 @@ _ODD_VALUES = (
     "", "0", "1", "007", "1.0", "true", "null", "None", " ", " padded ", "line\nbreak", "tab\t", "\r\n", "'", '"', "\\",
     "{}", "[]", '{"a": 1}', "é", "e\u0301", "日本語", "🙂", "\u200b", "%s", "a=b&c", "<x/>", "-1", "1e400", "NaN",
 )  # fmt: skip
+_LOOK_ABSENT = ("", "0", "false", "null", "None")
+"""Values that a careless look takes for no value."""
 _LARGEST_VALUE = 64 * 1024
 _LONG_TTL = 600
 _LANES = 8
@@ -90,7 +93,8 @@ class CoordinationValues:
             expect(space, await other.set_if_not_exist(space.key(), second), False, "set_if_not_exist on a present key")
             expect(space, await store.get(space.key()), first, "the value after it")
 
-        flowcraft_store_bench.explore(st.tuples(values, values), body)
+        known = [(value, "second") for value in _LOOK_ABSENT]
+        flowcraft_store_bench.explore(st.tuples(values, values), body, first=known)
 
     @checks("COORD-SET-02")
     def test_a_counter_counts_as_present(self, flowcraft_store_bench: StoreBench) -> None:
@@ -136,16 +140,17 @@ class CoordinationValues:
 
     @checks("COORD-EXT-01")
     def test_extension_tells_whether_the_key_is_present(self, flowcraft_store_bench: StoreBench) -> None:
-        async def body(space: StoreSpace, is_counter: bool) -> None:
+        async def body(space: StoreSpace, value: str | None) -> None:
             store, other = await space.clients(2)
             key = space.key()
             expect(space, await store.extend_ttl(key, 60), False, "extend_ttl of a key that never was")
-            await (store.increment(key) if is_counter else store.set_if_not_exist(key, "v"))
+            await (store.increment(key) if value is None else store.set_if_not_exist(key, value))
             expect(space, await other.extend_ttl(key, 60), True, "extend_ttl of a present key")
             await store.delete(key)
             expect(space, await other.extend_ttl(key, 60), False, "extend_ttl of a deleted key")
+            expect(space, await store.get(key), None, "the deleted key after that")
 
-        flowcraft_store_bench.explore(st.booleans(), body)
+        flowcraft_store_bench.explore(st.one_of(st.none(), values), body, first=(None, "v", *_LOOK_ABSENT))
 
     @checks("COORD-EXT-03")
     def test_extension_creates_nothing_and_changes_no_value(self, flowcraft_store_bench: StoreBench) -> None:
@@ -166,20 +171,22 @@ class CoordinationValues:
 
     @checks("COORD-DEL-01")
     def test_delete_removes_and_forgives(self, flowcraft_store_bench: StoreBench) -> None:
-        async def body(space: StoreSpace, before: list[str]) -> None:
+        async def body(space: StoreSpace, before: list[tuple[str, ...]]) -> None:
             store, other = await space.clients(2)
             key = space.key()
             expect(space, await store.delete(key), None, "delete of an absent key")
-            for name in before:
-                arguments = ("1",) if name == "set_if_not_exist" else ()
+            for name, *arguments in before:
                 await outcome_of(partial(getattr(store, name), key, *arguments))  # to count a text may be refused
             expect(space, await other.delete(key), None, "delete of a present key")
             expect(space, await store.get(key), None, "the key after delete")
             expect(space, await store.delete(key), None, "delete once more")
 
-        made = st.sampled_from(("increment", "set_if_not_exist"))
-        known = (["increment"], ["set_if_not_exist"], ["increment"] * 2, ["increment", "extend_ttl"])
-        flowcraft_store_bench.explore(st.lists(st.one_of(made, st.just("extend_ttl")), max_size=4), body, first=known)
+        count, extend = ("increment",), ("extend_ttl",)
+        known = ([count], [count, count], [count, extend], *[[("set_if_not_exist", value)] for value in _LOOK_ABSENT])
+        touch: st.SearchStrategy[tuple[str, ...]] = st.one_of(
+            st.sampled_from((count, extend)), values.map(lambda value: ("set_if_not_exist", value))
+        )
+        flowcraft_store_bench.explore(st.lists(touch, max_size=4), body, first=known)
 
     @checks("COORD-DEL-02")
     def test_a_deleted_counter_starts_again(self, flowcraft_store_bench: StoreBench) -> None:
@@ -228,21 +235,27 @@ class CoordinationValues:
 
     @checks("COORD-TTL-04")
     def test_an_invalid_ttl_is_refused_and_writes_nothing(self, flowcraft_store_bench: StoreBench) -> None:
-        async def body(space: StoreSpace, ttl: object) -> None:
+        async def body(space: StoreSpace, example: tuple[object, str | None]) -> None:
+            ttl, held = example
             store = await space.client()
             key = space.key()
-            for name, call in (
-                ("increment", lambda: store.increment(key, ttl)),
+            if held is not None:
+                await store.set_if_not_exist(key, held)
+            arming = [
                 ("set_if_not_exist", lambda: store.set_if_not_exist(key, "v", ttl)),
                 ("extend_ttl", lambda: store.extend_ttl(key, ttl)),
-            ):
+            ]
+            if held is None:  # else an increment may complain of the text first
+                arming.append(("increment", lambda: store.increment(key, ttl)))
+            for name, call in arming:
                 _, error = await outcome_of(call)
                 if not isinstance(error, ValueError | TypeError):
                     raised = f"raised {type(error).__name__}" if error is not None else "returned"
                     raise space.violated(f"{name} with a TTL of {ttl!r}: {raised}, want ValueError or TypeError")
-                expect(space, await store.get(key), None, f"the key after the refused {name}")
+                expect(space, await store.get(key), held, f"the key after the refused {name}")
 
-        flowcraft_store_bench.explore(st.sampled_from(_INVALID_TTLS), body, first=_INVALID_TTLS)
+        known = list(itertools.product(_INVALID_TTLS, (None, "5")))
+        flowcraft_store_bench.explore(st.sampled_from(known), body, first=known)
 
     @checks("COORD-KEY-01")
     def test_no_two_keys_meet(self, flowcraft_store_bench: StoreBench) -> None:

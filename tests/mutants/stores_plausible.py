@@ -163,4 +163,71 @@ class RefusesWithoutRaising(MutantStore):
             return 0
 
 
+class TakesEmptyForAbsent(MutantStore):
+    breaks = "COORD-EXT-01"
+
+    async def extend_ttl(self, key: str, ttl_seconds: int) -> bool:
+        extended = await super().extend_ttl(key, ttl_seconds)
+        return extended and bool(await self.get(key))
+
+
+class DeletesOnlyWhatIsTruthy(MutantStore):
+    breaks = "COORD-DEL-01"
+
+    async def delete(self, key: str) -> None:
+        if await self.get(key):
+            await super().delete(key)
+
+
+class ZeroMayBeSetAgain(MutantStore):
+    breaks = "COORD-SET-02"
+
+    async def set_if_not_exist(self, key: str, value: str, ttl_seconds: int) -> bool:
+        if await self.get(key) == "0":
+            await self.delete(key)
+        return await super().set_if_not_exist(key, value, ttl_seconds)
+
+
+class AnInvalidExtensionDeletes(MutantStore):
+    """As a server does that takes a deadline in the past."""
+
+    breaks = "COORD-TTL-04"
+
+    async def extend_ttl(self, key: str, ttl_seconds: int) -> bool:
+        try:
+            return await super().extend_ttl(key, ttl_seconds)
+        except ValueError:
+            await self.delete(key)
+            raise
+
+
+class LongLeasesOverflow(MutantStore):
+    """A TTL of a day or more does not fit in the field."""
+
+    breaks = "COORD-TTL-01"
+
+    def _put(self, key: str, value: str, ttl: int) -> None:
+        super()._put(key, value, ttl % 86_400)
+
+
+class ExtensionBringsBackWhatWasDeleted(MutantStore):
+    breaks = "COORD-EXT-01"
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        super().__init__(clock=clock)
+        self.grave: dict[str, str] = {}
+
+    async def delete(self, key: str) -> None:
+        item = self._present(key)
+        if item is not None:
+            self.grave[key] = item.value
+        await super().delete(key)
+
+    async def extend_ttl(self, key: str, ttl_seconds: int) -> bool:
+        extended = await super().extend_ttl(key, ttl_seconds)
+        if not extended and key in self.grave:
+            self._put(key, self.grave.pop(key), ttl_seconds)
+        return extended
+
+
 STORES_PLAUSIBLE = mutants_in(__name__)
