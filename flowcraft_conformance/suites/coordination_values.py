@@ -182,12 +182,8 @@ class CoordinationValues:
             expect(space, await store.delete(key), None, "delete once more")
 
         count, extend = ("increment",), ("extend_ttl",)
-        known: tuple[list[tuple[str, ...]], ...] = (
-            [count],
-            [count, count],
-            [count, extend],
-            *[[("set_if_not_exist", value)] for value in _LOOK_ABSENT],
-        )
+        falsy: list[list[tuple[str, ...]]] = [[("set_if_not_exist", value)] for value in _LOOK_ABSENT]
+        known = ([count], [count, count], [count, extend], *falsy)
         touch: st.SearchStrategy[tuple[str, ...]] = st.one_of(
             st.sampled_from((count, extend)), values.map(lambda value: ("set_if_not_exist", value))
         )
