@@ -211,8 +211,8 @@ class AdapterBench:
         Raises:
             ClauseViolation: it does not.
         """
-        find = only_outcome if any_order else possible_outcomes
-        allowed = asyncio.run(find(scenario.blueprint, scenario.registry))
+        only = only_outcome(scenario.blueprint, scenario.registry, blueprints=scenario.blueprints)
+        allowed = asyncio.run(only if any_order else scenario.outcomes())
         problem = judge(self.trace(scenario), allowed, also)
         if problem is not None:
             raise violation(problem)
@@ -238,7 +238,7 @@ class AdapterBench:
         Raises:
             ClauseViolation: a plan breaks a rule; told as a story.
         """
-        allowed = asyncio.run(possible_outcomes(scenario.blueprint, scenario.registry, scenario.initial_context))
+        allowed = asyncio.run(scenario.outcomes())
 
         async def body() -> Problem | None:
             captured = self.captured()

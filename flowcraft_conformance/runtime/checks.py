@@ -149,40 +149,44 @@ class _Check:
         around = nests(loops, nodes)
         scatters: dict[str, str] = {}
         for node in blueprint.nodes:
-            place = f"{name}: node {node.id!r}"
             if node.uses != SCATTER:
                 continue
-            worker, gather, size = (node.params.get(key) for key in ("workerUsesKey", "gatherNodeId", "chunkSize"))
-            if worker not in self._registry:
-                raise BlueprintError(
-                    f"{place}: params.workerUsesKey names what runs for each item; {worker!r} is not in the registry "
-                    f"({', '.join(sorted(self._registry)[:8]) or 'it is empty'})"
-                )
-            if gather not in nodes or nodes[gather].uses != GATHER:
-                raise BlueprintError(f"{place}: params.gatherNodeId names a node that uses {GATHER!r}, not {gather!r}")
+            place = f"{name}: node {node.id!r}"
+            gather = self._check_scatter(node, nodes, place)
             if gather in scatters:
                 raise BlueprintError(
                     f"{place}: {gather!r} gathers for {scatters[gather]!r} already; give each scatter its own"
                 )
-            if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-                raise BlueprintError(f"{place}: params.chunkSize is a whole number from 1, this is {size!r}")
             if not any((edge.source, edge.target) == (node.id, gather) for edge in blueprint.edges):
                 raise BlueprintError(f"{place}: no edge leads to its {gather!r}; draw {node.id!r} -> {gather!r}")
             if around[node.id] != around[gather] or any(loop.header == gather for loop in loops):
-                raise BlueprintError(
-                    f"{place}: it and {gather!r} are not one after the other in the same loop; let no loop begin at "
-                    f"{gather!r}"
-                )
+                raise BlueprintError(f"{place}: a loop begins between it and {gather!r}; let none begin at {gather!r}")
             scatters[gather] = node.id
         for node in blueprint.nodes:
-            if node.uses != GATHER:
-                continue
-            place = f"{name}: node {node.id!r}"
-            if node.id not in scatters:
-                raise BlueprintError(f"{place}: no {SCATTER!r} names it as its params.gatherNodeId")
-            key = node.params.get("outputKey")
-            if key is not None and (not isinstance(key, str) or not key or is_reserved(key)):
-                raise BlueprintError(f"{place}: params.outputKey is a context key of your own, this is {key!r}")
+            if node.uses == GATHER:
+                _check_gather(node, scatters, f"{name}: node {node.id!r}")
+
+    def _check_scatter(self, node: NodeDefinition, nodes: Mapping[str, NodeDefinition], place: str) -> str:
+        """The gather of a scatter."""
+        worker, gather, size = (node.params.get(key) for key in ("workerUsesKey", "gatherNodeId", "chunkSize"))
+        if worker not in self._registry:
+            raise BlueprintError(
+                f"{place}: params.workerUsesKey names what runs for each item; {worker!r} is not in the registry "
+                f"({', '.join(sorted(self._registry)[:8]) or 'it is empty'})"
+            )
+        if not isinstance(gather, str) or gather not in nodes or nodes[gather].uses != GATHER:
+            raise BlueprintError(f"{place}: params.gatherNodeId names a node that uses {GATHER!r}, not {gather!r}")
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+            raise BlueprintError(f"{place}: params.chunkSize is a whole number from 1, this is {size!r}")
+        return gather
+
+
+def _check_gather(node: NodeDefinition, scatters: Collection[str], place: str) -> None:
+    if node.id not in scatters:
+        raise BlueprintError(f"{place}: no {SCATTER!r} names it as its params.gatherNodeId")
+    key = node.params.get("outputKey")
+    if key is not None and (not isinstance(key, str) or not key or is_reserved(key)):
+        raise BlueprintError(f"{place}: params.outputKey is a context key of your own, this is {key!r}")
 
 
 def _check_key_map(mapping: Any, place: str) -> None:

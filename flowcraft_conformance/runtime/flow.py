@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -96,14 +95,14 @@ class FlowRun:
         self.graph = Graph(blueprint, known)
         self.progress = Progress(self.graph)
         self.errors: list[NodeError] = []
+        self.failed_at: list[str] = []
+        """By error the node of the run's own blueprint that it belongs to."""
         self.waiting: list[str] = []
         self.state: dict[str, Any] = {
             **{key: json_copy(value) for key, value in initial.items()},
             BLUEPRINT_ID: blueprint.id,
             BLUEPRINT_VERSION: self.graph.version,
         }
-        self.executions: Counter[str] = Counter()
-        """How often a node was run, by its own id, its attempts not counted."""
         self._answers = answers
         self._registry = options.registry
         self._added: dict[str, NodeDefinition] = {}
@@ -131,7 +130,6 @@ class FlowRun:
         """Run a ready node against the state as it is now; raises NodeFailedError."""
         taken = self.progress.start(node_id)
         node, whole = self._definition(node_id), DictContext(self.state)
-        self.executions[node.id] += 1
         context = scoped(whole, self.graph.scope(node_id))
         if (answer := self._answer(node_id)) is not None:
             return Executed(NodeResult(json_copy(answer.output), answer.action), TrackedContext(context), (node.id,))
@@ -155,17 +153,22 @@ class FlowRun:
             check_added(self.graph, node_id, done.result, self._registry)
             json_copy([definition_to_json(one) for one in done.result.dynamic_nodes])
         except NodeFailedError as error:
-            self.errors.append(NodeError(node.id, str(error), error.attempts))
+            self._fail(node_id, error)
             return
         except (TypeError, ValueError) as error:
-            failure = NodeFailedError(node.id, error, 1)
-            self.errors.append(NodeError(node.id, str(failure)))
+            self._fail(node_id, NodeFailedError(node.id, error, 1))
             return
         self._added |= {added_name(node_id, position): one for position, one in enumerate(done.result.dynamic_nodes)}
         outputs = [SetOp(self._output_key(name, node_id), done.result.output) for name in done.ran]
         changes = prefixed(done.changes, self.graph.scope(node_id))
         await DictContext(self.state).patch([*changes, *outputs])
         self.progress.complete(node_id, with_added(self.graph, node_id, decision, done.result))
+
+    def _fail(self, node_id: str, error: NodeFailedError) -> None:
+        node = self._definition(node_id)
+        self.errors.append(NodeError(node.id, str(error), error.attempts))
+        by_name = self.graph.added(node_id) is not None and not self.graph.is_worker(node_id)
+        self.failed_at.append(node.id if by_name else self.graph.owner(node_id))
 
     def _definition(self, node_id: str) -> NodeDefinition:
         return self._added[node_id] if node_id in self._added else self.graph.node(node_id)

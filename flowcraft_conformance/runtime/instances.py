@@ -14,18 +14,19 @@ the keys and makes the calls it would make if there were nothing else. The other
 
 **Loops.** A loop is what lies on a path from a ``continue`` edge back to its controller. Its edges say which visit they
 lead to: inside a loop the same one, over its back edge the next one, out of it to what lies outside. So a ``continue``
-re-arms nothing and deletes nothing: the next visit has keys of its own, a late duplicate of the last visit finds its own
-decision, and joins inside the body begin afresh. The controller waits for its whole body, also for what an ``any`` join
-did not wait for. Only the edges of the way it chose are settled: the other way is decided by a later visit.
+re-arms nothing and deletes nothing: the next visit has keys of its own, a late duplicate of the last visit finds its
+own decision, and joins inside the body begin afresh. The controller waits for its whole body, also for what an ``any``
+join did not wait for. Only the edges of the way it chose are settled: the other way is decided by a later visit.
 
 **Batches and added nodes.** What a node adds is committed in the same atomic patch as its output and its decision, and
-enqueued afterwards; whoever finds the node done and not walked enqueues it again. The edges of the node are settled once
-all that it added is done, nested or not, by a tree of groups as of a join: so a gather needs no machinery of its own.
+enqueued afterwards; whoever finds the node done and not walked enqueues it again. The edges of the node are settled
+once all that it added is done, nested or not, by a tree of groups as of a join: so a gather needs no machinery of its
+own.
 
 **Subflows.** The blueprint of a subflow is known, so it is drawn into its parent's graph when that is built: its nodes
 are nodes of the same run, with jobs of their own. What they write and give goes under ``_sub.{instance}.``, so that
-parent and child see nothing of each other but what ``inputs`` and ``outputs`` map. ``pay/`` fills the child's state, and
-``pay`` itself runs once everything in it has ended. A node of the child that fails for good fails the run.
+parent and child see nothing of each other but what ``inputs`` and ``outputs`` map. ``pay/`` fills the child's state,
+and ``pay`` itself runs once everything in it has ended. A node of the child that fails for good fails the run.
 
 **Sleeps.** The moment of waking is stored at the first delivery; the job is put back until then, and holds no worker.
 """

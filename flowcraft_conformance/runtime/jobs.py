@@ -229,8 +229,10 @@ class _Work:
     async def _execute(self, taken: tuple[int, ...]) -> Executed:
         core, node, instance = self._core, self._node, self._job.node_id
         await self._wait_for_its_turn()
+        nodes = self._graph.nodes if self._graph.added(instance) is None else {node.id: node}
         if node.uses == SLEEP and SLEEP not in core.options.registry:
             node = await self._slept()
+            nodes = {**nodes, node.id: node}
         await core.adapter.on_job_start(self._job.run_id, self._job.blueprint_id, instance)
         context = scoped(self._state.context, self._scope)
         if node.uses == SUBFLOW_ENTRY:
@@ -238,7 +240,6 @@ class _Work:
         value = await node_input(self._graph, instance, node, taken, self._carried, context)
         if node.uses in COLLECTING_NODES:
             return await collect(self._graph, instance, value, self._state.context, self._state.decision)
-        nodes = self._graph.nodes if self._graph.added(instance) is None else {node.id: node}
         if core.adapter.should_retry_in_process(node):
             return await core.runner.run(nodes, node.id, value, context)
         try:

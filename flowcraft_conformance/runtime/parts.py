@@ -19,8 +19,9 @@ class Parts:
     """The tables a graph is made of. Ids are flat; edges are known by their position.
 
     ``silent``: edges that are never taken; the target only waits until the source is done. ``back``: by edge the
-    controller whose next visit it begins. ``scope``: by node the subflow it is in, "" for none; ``local``: its id there.
-    ``last``: by subflow the nodes nothing of it lies behind; ``final``: what the end of it all has to wait for.
+    controller whose next visit it begins. ``nest``: by node the controllers of the loops around it, the outer first.
+    ``scope``: by node the subflow it is in, "" for none; ``local``: its id there. ``last``: by subflow the nodes that
+    nothing of it lies behind; ``final``: what the end of it all has to wait for.
     """
 
     nodes: dict[str, NodeDefinition] = field(default_factory=dict)
