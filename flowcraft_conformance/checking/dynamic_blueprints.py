@@ -143,7 +143,7 @@ def random_dynamic(dice: random.Random) -> Dynamic:
         join = f"j{number}"
         parts += [*drawn, EdgeDefinition(last, first, transform=dice.choice((None, "{'of': input}")))]
         if dice.random() < 0.3:
-            parts += [node(join, config=ANY if dice.random() < 0.3 else None), f"{last}>{join} {end}>{join}"]
+            parts.append(f"{last}>{join} {end}>{join}")
             end = join
         last = end
     parts.append(f"{last}>z")
