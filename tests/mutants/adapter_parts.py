@@ -69,7 +69,7 @@ class ReshapingCore(RuntimeCore):
     """Runs another blueprint than the one it was given: the shortest way to misread it."""
 
     def graph(self, blueprint_id: str) -> Graph:
-        return Graph(self.reshaped(super().graph(blueprint_id).blueprint))
+        return Graph(self.reshaped(super().graph(blueprint_id).blueprint), self.options.blueprints)
 
     def reshaped(self, blueprint: WorkflowBlueprint) -> WorkflowBlueprint:
         """The blueprint as it is misread."""
