@@ -113,12 +113,14 @@ class Joins:
         return await self._state.context.has(_arrived(_chunk_name(node_id, first), _top(width), 0))
 
     async def _is_taken(self, edge: int, node_id: str) -> bool:
-        """Whether the one edge into a node is taken."""
+        """Whether the one edge into a node is taken; not before all is done that its source has added."""
         source = await self.source(edge, node_id)
         if source is None:
             return False
         decision = await self._state.decision(source)
-        return decision is not None and edge in decision.taken
+        if decision is None or edge not in decision.taken:
+            return False
+        return not decision.added or not await self.started(source, decision)
 
     async def _settle_edges(self, source: str, decided: Decision) -> tuple[list[str], list[str]]:
         """Settle the edges of a node: who became ready, and who can no longer run."""

@@ -22,17 +22,24 @@ class WorkflowDynamic:
     """What runs more often, or is more, than the blueprint draws."""
 
     @checks("SUB-01")
-    def test_each_iteration_of_a_loop_runs_once(self, flowcraft_adapter_bench: AdapterBench) -> None:
-        chosen = dynamic(
-            "loop-asks-after", "loop-asks-before", "loop-of-none", "loop-of-a-diamond", "loop-of-branches",
-            "loop-of-an-any", "loop-in-a-loop", "loop-that-dies", "loop-that-fails", "loop-of-failures",
-        )  # fmt: skip
-        flowcraft_adapter_bench.search(chosen, tuple(Kind))
-
-    @checks("SUB-01")
     def test_a_loop_repeated_or_cut_off_at_every_change(self, flowcraft_adapter_bench: AdapterBench) -> None:
         for scenario in dynamic("loop-at-the-start"):
             flowcraft_adapter_bench.at_each(scenario, _LOST_OR_REPEATED, _commits_or_enqueues, before=False)
+
+    @checks("SUB-01")
+    def test_a_sleep_takes_its_time_once(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        chosen = dynamic("sleep", "sleep-beside-work")
+        for scenario in chosen:
+            flowcraft_adapter_bench.plain(scenario, also=_slept_as_told)
+        for scenario in chosen[:1]:
+            flowcraft_adapter_bench.at_each(scenario, (Kind.CRASH,), _may_follow_a_sleep, also=_slept_as_told)
+        flowcraft_adapter_bench.search([*chosen, *dynamic("sleep-in-a-loop")], tuple(Kind), share=0.5)
+
+    @checks("SUB-01")
+    def test_what_a_node_has_added_outlives_its_worker(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for scenario in dynamic("batch", "added"):
+            flowcraft_adapter_bench.at_each(scenario, _LOST_OR_REPEATED, _commits_or_enqueues, before=False)
+        flowcraft_adapter_bench.search(dynamic("added", "added-by-added"), tuple(Kind), share=0.5)
 
     @checks("SUB-01")
     def test_a_batch_is_gathered_in_the_order_of_its_items(self, flowcraft_adapter_bench: AdapterBench) -> None:
@@ -43,12 +50,6 @@ class WorkflowDynamic:
         flowcraft_adapter_bench.search(chosen, tuple(Kind), share=0.7)
 
     @checks("SUB-01")
-    def test_what_a_node_has_added_outlives_its_worker(self, flowcraft_adapter_bench: AdapterBench) -> None:
-        for scenario in dynamic("batch", "added"):
-            flowcraft_adapter_bench.at_each(scenario, _LOST_OR_REPEATED, _commits_or_enqueues, before=False)
-        flowcraft_adapter_bench.search(dynamic("added", "added-by-added"), tuple(Kind), share=0.5)
-
-    @checks("SUB-01")
     def test_a_subflow_sees_and_gives_what_is_mapped(self, flowcraft_adapter_bench: AdapterBench) -> None:
         chosen = dynamic(
             "subflow", "subflow-mapped", "subflow-apart", "subflow-that-fails", "subflow-not-taken",
@@ -57,13 +58,12 @@ class WorkflowDynamic:
         flowcraft_adapter_bench.search(chosen, tuple(Kind))
 
     @checks("SUB-01")
-    def test_a_sleep_takes_its_time_once(self, flowcraft_adapter_bench: AdapterBench) -> None:
-        chosen = dynamic("sleep", "sleep-beside-work")
-        for scenario in chosen:
-            flowcraft_adapter_bench.plain(scenario, also=_slept_as_told)
-        for scenario in chosen[:1]:
-            flowcraft_adapter_bench.at_each(scenario, (Kind.CRASH,), _may_follow_a_sleep, also=_slept_as_told)
-        flowcraft_adapter_bench.search([*chosen, *dynamic("sleep-in-a-loop")], tuple(Kind), share=0.5)
+    def test_each_iteration_of_a_loop_runs_once(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        chosen = dynamic(
+            "loop-asks-after", "loop-asks-before", "loop-of-none", "loop-of-a-diamond", "loop-of-branches",
+            "loop-of-an-any", "loop-in-a-loop", "loop-that-dies", "loop-that-fails", "loop-of-failures",
+        )  # fmt: skip
+        flowcraft_adapter_bench.search(chosen, tuple(Kind))
 
     @checks("SUB-01")
     def test_random_mixtures_of_all_of_them(self, flowcraft_adapter_bench: AdapterBench) -> None:
