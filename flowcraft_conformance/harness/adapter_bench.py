@@ -26,7 +26,7 @@ from flowcraft_conformance.harness.captured.story import tell
 from flowcraft_conformance.harness.errors import CallTimeoutError, TargetError
 from flowcraft_conformance.harness.memory_store import KitMemoryStore
 from flowcraft_conformance.harness.nodes import kit_registry
-from flowcraft_conformance.harness.oracle import PossibleOutcomes, only_outcome, possible_outcomes
+from flowcraft_conformance.harness.oracle import PossibleOutcomes, possible_outcomes
 from flowcraft_conformance.runtime.flow import Answers
 
 T = TypeVar("T")
@@ -211,8 +211,7 @@ class AdapterBench:
         Raises:
             ClauseViolation: it does not.
         """
-        find = only_outcome if any_order else possible_outcomes
-        allowed = asyncio.run(find(scenario.blueprint, scenario.registry))
+        allowed = asyncio.run(scenario.one_outcome() if any_order else scenario.outcomes())
         problem = judge(self.trace(scenario), allowed, also)
         if problem is not None:
             raise violation(problem)
@@ -238,7 +237,7 @@ class AdapterBench:
         Raises:
             ClauseViolation: a plan breaks a rule; told as a story.
         """
-        allowed = asyncio.run(possible_outcomes(scenario.blueprint, scenario.registry, scenario.initial_context))
+        allowed = asyncio.run(scenario.outcomes())
 
         async def body() -> Problem | None:
             captured = self.captured()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from flowcraft_conformance.contract.blueprint import NodeDefinition
 from flowcraft_conformance.contract.payloads import NodeContext, NodeResult
 from flowcraft_conformance.contract.protocols import NodeFunction
 
@@ -61,6 +63,38 @@ async def spoil(given: NodeContext) -> dict[str, Any]:
     return output
 
 
+async def count(given: NodeContext) -> dict[str, Any]:
+    """Add 1 to the context key ``params.key``: what runs once too often shows in it."""
+    key = given.params.get("key", "n")
+    number = (await given.context.get(key) or 0) + 1
+    await given.context.set(key, number)
+    return {"by": given.params.get("name"), "input": given.input, "count": number}
+
+
+async def work(given: NodeContext) -> dict[str, Any]:
+    """What a batch does for one item."""
+    return {"done": given.input}
+
+
+async def work_but(given: NodeContext) -> dict[str, Any]:
+    """The same, failing for the item ``"bad"``."""
+    if given.input == "bad":
+        raise KitNodeError("the bad item came")
+    return await work(given)
+
+
+async def add(given: NodeContext) -> NodeResult:
+    """Add the nodes of ``params.nodes``, upstream's JSON, to the run."""
+    nodes = tuple(NodeDefinition.from_dict(one) for one in given.params.get("nodes", ()))
+    return NodeResult(await echo(given), dynamic_nodes=nodes)
+
+
+def execution_name(uses: str, given: NodeContext) -> str:
+    """What an execution is called: the name a node knows, and for an item of a batch what is done to which."""
+    name = given.params.get("name")
+    return str(name) if name is not None else f"{uses} of {json.dumps(given.input, default=repr)}"
+
+
 class Flaky:
     """Fails ``params.failures`` times, then gives what ``echo`` gives. The count is this registry's."""
 
@@ -88,4 +122,8 @@ def kit_registry() -> Mapping[str, NodeFunction]:
         "slow": slow,
         "spoil": spoil,
         "flaky": Flaky(),
+        "count": count,
+        "work": work,
+        "work_but": work_but,
+        "add": add,
     }

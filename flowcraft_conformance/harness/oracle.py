@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flowcraft_conformance.checking.clock import VirtualClock
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
-from flowcraft_conformance.contract.keys import BLUEPRINT_ID, BLUEPRINT_VERSION, OUTPUTS_PREFIX
+from flowcraft_conformance.contract.keys import BLUEPRINT_ID, BLUEPRINT_VERSION, OUTPUTS_PREFIX, output_key
 from flowcraft_conformance.contract.options import RuntimeOptions
+from flowcraft_conformance.contract.payloads import NodeContext
 from flowcraft_conformance.contract.protocols import NodeFunction
-from flowcraft_conformance.harness.nodes import CLOCK
+from flowcraft_conformance.harness.nodes import CLOCK, execution_name
 from flowcraft_conformance.runtime.execution import Executed, stop
 from flowcraft_conformance.runtime.flow import Answers, FlowRun
 
@@ -30,13 +32,16 @@ _MOST_IDLE_ROUNDS = 2_000
 class Outcome:
     """The end of a run, as FLOW-ORACLE-01 compares it.
 
-    ``state`` holds the outputs and the context without the runtime's own keys; of a failed run only ``failed`` counts.
+    ``state`` holds the outputs and the context without the runtime's own keys; of a failed run only ``failed`` counts:
+    the node of the run's own blueprint that it failed at. ``runs``: how often each node was tried, which is no part of
+    what is compared.
     """
 
     status: str
     state: Mapping[str, Any]
     failed: str | None = None
     waiting: tuple[str, ...] = ()
+    runs: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def outputs(self) -> dict[str, Any]:
@@ -70,6 +75,21 @@ class PossibleOutcomes:
     outcomes: tuple[Outcome, ...]
     complete: bool
 
+    def most_runs(self, node: str) -> int:
+        """How often a node is tried at most."""
+        return max((outcome.runs.get(node, 0) for outcome in self.outcomes), default=0)
+
+    def comparable(self, state: Mapping[str, Any], blueprint: WorkflowBlueprint) -> dict[str, Any]:
+        """The part of a state that these outcomes say something about.
+
+        What a runtime calls the items of a batch and the nodes of a subflow is its own business.
+        """
+        known = {output_key(node.id) for node in blueprint.nodes}
+        known |= {key for outcome in self.outcomes for key in outcome.state}
+        return {
+            key: value for key, value in comparable(state).items() if not key.startswith(OUTPUTS_PREFIX) or key in known
+        }
+
     def allow(self, outcome: Outcome) -> bool:
         """Whether the outcome is one of them."""
         return any(outcome.identity == allowed.identity for allowed in self.outcomes)
@@ -80,12 +100,15 @@ async def possible_outcomes(
     registry: Callable[[], Registry],
     initial_context: Mapping[str, Any] | None = None,
     *,
+    blueprints: Sequence[WorkflowBlueprint] = (),
     answers: Answers | None = None,
     most_runs: int = 400,
     overlapping: bool = False,
     seed: int = 0,
 ) -> PossibleOutcomes:
     """Every outcome over the orders of completion; ``registry`` is called for each run, as nodes may count.
+
+    ``blueprints``: those that its subflows name.
 
     ``overlapping``: nodes may also start before others complete, which counts where they read each other's context
     keys. Beyond ``most_runs`` orders, as many again are drawn at random, and the result is not complete.
@@ -97,8 +120,11 @@ async def possible_outcomes(
     found: dict[str, Outcome] = {}
 
     async def once(choose: _Chooser) -> None:
-        outcome = await _one_order(blueprint, registry(), initial_context or {}, answers or {}, choose, overlapping)
-        found.setdefault(outcome.identity, outcome)
+        run = _Run(blueprint, blueprints, registry(), initial_context or {}, answers or {})
+        outcome = await run.one_order(choose, overlapping)
+        same = found.get(outcome.identity, outcome)
+        runs = {name: max(times, same.runs.get(name, 0)) for name, times in outcome.runs.items()}
+        found[outcome.identity] = replace(same, runs={**same.runs, **runs})
 
     chooser: _Chooser | None = _Chooser([])
     for _ in range(most_runs):
@@ -113,9 +139,14 @@ async def possible_outcomes(
     return PossibleOutcomes(tuple(found.values()), complete=False)
 
 
-async def only_outcome(blueprint: WorkflowBlueprint, registry: Callable[[], Registry]) -> PossibleOutcomes:
+async def only_outcome(
+    blueprint: WorkflowBlueprint,
+    registry: Callable[[], Registry],
+    *,
+    blueprints: Sequence[WorkflowBlueprint] = (),
+) -> PossibleOutcomes:
     """The outcome of a blueprint that has just one, whatever the order: tried in one order."""
-    outcome = await _one_order(blueprint, registry(), {}, {}, _Chooser([]), overlapping=False)
+    outcome = await _Run(blueprint, blueprints, registry(), {}, {}).one_order(_Chooser([]), overlapping=False)
     return PossibleOutcomes((outcome,), complete=True)
 
 
@@ -146,30 +177,50 @@ class _Chooser:
         return None
 
 
-async def _one_order(
-    blueprint: WorkflowBlueprint,
-    registry: Registry,
-    initial: Mapping[str, Any],
-    answers: Answers,
-    choose: _Chooser,
-    overlapping: bool,
-) -> Outcome:
-    clock = VirtualClock()
-    options = RuntimeOptions(registry=registry, clock=clock, dependencies={CLOCK: clock})
-    run = FlowRun(blueprint, options, initial, answers)
-    executed: dict[str, asyncio.Future[Executed]] = {}
-    while True:
-        startable = run.startable
-        ways = [(True, node) for node in startable] + [(False, node) for node in executed]
-        if not ways:
-            break
-        starts, node = ways[choose(len(ways)) if len(ways) > 1 else 0]
-        if starts:
-            executed[node] = await _finished(run.execute(node), clock)
-        if not starts or not overlapping:
-            await run.commit(node, executed.pop(node))
-    failed = run.errors[0].node_id if run.errors else None
-    return Outcome(run.status, comparable(run.state), failed, tuple(run.waiting))
+class _Run:
+    """One run in this process, on virtual time; how often each node is tried is counted."""
+
+    def __init__(
+        self,
+        blueprint: WorkflowBlueprint,
+        blueprints: Sequence[WorkflowBlueprint],
+        registry: Registry,
+        initial: Mapping[str, Any],
+        answers: Answers,
+    ) -> None:
+        self._clock = VirtualClock()
+        self._runs: Counter[str] = Counter()
+        options = RuntimeOptions(
+            registry={uses: self._counted(uses, function) for uses, function in registry.items()},
+            blueprints={one.id: one for one in blueprints},
+            clock=self._clock,
+            dependencies={CLOCK: self._clock},
+        )
+        self._run = FlowRun(blueprint, options, initial, answers)
+
+    async def one_order(self, choose: _Chooser, overlapping: bool) -> Outcome:
+        """The outcome where whoever starts or completes next is chosen."""
+        run = self._run
+        executed: dict[str, asyncio.Future[Executed]] = {}
+        while True:
+            startable = run.startable
+            ways = [(True, node) for node in startable] + [(False, node) for node in executed]
+            if not ways:
+                break
+            starts, node = ways[choose(len(ways)) if len(ways) > 1 else 0]
+            if starts:
+                executed[node] = await _finished(run.execute(node), self._clock)
+            if not starts or not overlapping:
+                await run.commit(node, executed.pop(node))
+        failed = run.failed_at[0] if run.failed_at else None
+        return Outcome(run.status, comparable(run.state), failed, tuple(run.waiting), dict(self._runs))
+
+    def _counted(self, uses: str, function: NodeFunction) -> NodeFunction:
+        async def counted(given: NodeContext) -> Any:
+            self._runs[execution_name(uses, given)] += 1
+            return await function(given)
+
+        return counted
 
 
 async def _finished(work: Coroutine[Any, Any, Executed], clock: VirtualClock) -> asyncio.Future[Executed]:

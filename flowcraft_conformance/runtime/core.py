@@ -9,9 +9,11 @@ from flowcraft_conformance.contract.blueprint import BlueprintError
 from flowcraft_conformance.contract.options import AdapterOptions
 from flowcraft_conformance.contract.payloads import FinalResult, JobDeferred, JobPayload
 from flowcraft_conformance.contract.protocols import IEvaluator, ILogger
+from flowcraft_conformance.runtime.built_in import built_in
+from flowcraft_conformance.runtime.checks import check_blueprint
 from flowcraft_conformance.runtime.execution import NodeRunner
 from flowcraft_conformance.runtime.expressions import SafeEvaluator
-from flowcraft_conformance.runtime.graph import Graph, check_blueprint
+from flowcraft_conformance.runtime.graph import Graph
 from flowcraft_conformance.runtime.joins import Joins
 from flowcraft_conformance.runtime.leases import NodeLease
 from flowcraft_conformance.runtime.logs import StandardLogger
@@ -36,7 +38,7 @@ class RuntimeCore:
         self.ttls = self.options.ttls
         self.logger = adapter.logger
         self.evaluator: IEvaluator = self.options.evaluator or SafeEvaluator()
-        self.runner = NodeRunner(self.options)
+        self.runner = NodeRunner(self.options, built_in(self.clock, self.evaluator))
         self._bus = options.event_bus
         self._graphs: dict[str, Graph] = {}
 
@@ -59,8 +61,11 @@ class RuntimeCore:
         if blueprint is None:
             there = ", ".join(map(repr, sorted(self.options.blueprints)[:8])) or "none"
             raise LookupError(f"there is no blueprint {blueprint_id!r}; this runtime has {there}")
-        check_blueprint(blueprint, self.options.registry.keys(), self.evaluator, strict=self.options.strict)
-        graph = self._graphs[blueprint_id] = Graph(blueprint)
+        options = self.options
+        check_blueprint(
+            blueprint, options.registry.keys(), self.evaluator, blueprints=options.blueprints, strict=options.strict
+        )
+        graph = self._graphs[blueprint_id] = Graph(blueprint, options.blueprints)
         return graph
 
     def state(self, run_id: str) -> RunState:

@@ -11,7 +11,7 @@ from typing import Any
 from flowcraft_conformance.contract.blueprint import NodeDefinition
 from flowcraft_conformance.contract.options import RuntimeOptions
 from flowcraft_conformance.contract.payloads import NodeContext, NodeResult, PatchOperation
-from flowcraft_conformance.contract.protocols import Clock, IAsyncContext, NodeFunction
+from flowcraft_conformance.contract.protocols import Clock, IAsyncContext
 from flowcraft_conformance.runtime.state import is_reserved
 from flowcraft_conformance.runtime.tracked import TrackedContext
 from flowcraft_conformance.runtime.values import json_copy, plain_text
@@ -37,6 +37,10 @@ def describe(node_id: str, error: BaseException, attempts: int) -> str:
     return f"node {node_id!r} failed{tried}: {type(error).__name__}: {plain_text(error)}"
 
 
+BuiltIn = Callable[[NodeDefinition, NodeContext], Awaitable[Any]]
+"""A node function of the runtime's own: it is told which node it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Executed:
     """A node that succeeded, itself or through its fallback.
@@ -57,10 +61,10 @@ class Executed:
 class NodeRunner:
     """Runs nodes of one runtime; blueprints and params are never changed by it."""
 
-    def __init__(self, options: RuntimeOptions) -> None:
+    def __init__(self, options: RuntimeOptions, built_in: Mapping[str, BuiltIn] | None = None) -> None:
         self._options = options
         self._clock: Clock = options.clock
-        self._built_in: Mapping[str, NodeFunction] = {"sleep": self._sleep}
+        self._built_in = built_in or {}
 
     async def run(
         self, nodes: Mapping[str, NodeDefinition], node_id: str, value: Any, context: IAsyncContext
@@ -113,7 +117,7 @@ class NodeRunner:
         try:
             given = NodeContext(state, json_copy(value), json_copy(dict(node.params)), self._options.dependencies)
             result = await self._in_time(node, partial(self._through_middleware, node, given))
-            result = NodeResult(json_copy(result.output), result.action)
+            result = NodeResult(json_copy(result.output), result.action, tuple(result.dynamic_nodes))
             _require_own_keys(state)
         except asyncio.CancelledError as error:
             if (task := asyncio.current_task()) is not None and task.cancelling():
@@ -130,17 +134,14 @@ class NodeRunner:
         return await call()
 
     async def _call(self, node: NodeDefinition, given: NodeContext) -> NodeResult:
-        function = self._options.registry.get(node.uses) or self._built_in[node.uses]
+        function = self._options.registry.get(node.uses) or partial(self._built_in[node.uses], node)
         try:
             returned = await function(given)
         except (Exception, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # SystemExit, say: it ends the node, not the worker
             raise RuntimeError(f"{type(error).__name__}: {plain_text(error)}") from error
-        result = returned if isinstance(returned, NodeResult) else NodeResult(returned)
-        if result.dynamic_nodes:
-            raise NotImplementedError("this version cannot add nodes to a run yet")
-        return result
+        return returned if isinstance(returned, NodeResult) else NodeResult(returned)
 
     async def _in_time(self, node: NodeDefinition, call: Callable[[], Awaitable[NodeResult]]) -> NodeResult:
         if node.config.timeout is None:
@@ -155,11 +156,6 @@ class NodeRunner:
         finally:
             alarm.cancel()
             await stop(work)
-
-    async def _sleep(self, given: NodeContext) -> Any:
-        """The built-in node ``sleep``: ``params.duration`` in milliseconds; its output is its input."""
-        await self._clock.sleep(float(given.params.get("duration", 0)) * _MILLISECOND)
-        return given.input
 
 
 def _require_own_keys(state: TrackedContext) -> None:

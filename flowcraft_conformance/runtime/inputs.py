@@ -8,6 +8,7 @@ from typing import Any
 from flowcraft_conformance.contract.blueprint import NodeDefinition
 from flowcraft_conformance.contract.keys import output_key
 from flowcraft_conformance.contract.protocols import IAsyncContext
+from flowcraft_conformance.runtime.added import WorkerDefinition
 from flowcraft_conformance.runtime.graph import Graph
 
 Carried = Callable[[int], Awaitable[Any]]
@@ -15,16 +16,26 @@ Carried = Callable[[int], Awaitable[Any]]
 
 
 async def node_input(
-    graph: Graph, node: NodeDefinition, taken: Iterable[int], carried: Carried, context: IAsyncContext
+    graph: Graph,
+    instance: str,
+    node: NodeDefinition,
+    taken: Iterable[int],
+    carried: Carried,
+    context: IAsyncContext,
 ) -> Any:
-    """The input of a node whose edges ``taken`` were taken; of an ``any`` join that is the winner (FLOW-INPUT-01)."""
+    """The input of an instance whose edges ``taken`` were taken; of an ``any`` join that is the winner (FLOW-INPUT-01).
+
+    ``context`` is the state as the node sees it. An added node has its item, or what the node gave that added it.
+    """
     if node.inputs is not None:
         return await _mapped(node.inputs, context)
+    if isinstance(node, WorkerDefinition):
+        return node.item
     edges = sorted(taken)
-    if graph.gives_dict(node.id):
+    if graph.gives_dict(instance):
         # Of parallel edges the last in blueprint order.
         by_source = {graph.edges[edge].source: edge for edge in edges}
-        return {source: await carried(edge) for source, edge in by_source.items()}
+        return {graph.local(source): await carried(edge) for source, edge in by_source.items()}
     return await carried(edges[0]) if edges else None
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowcraft_conformance.contract.blueprint import EdgeDefinition
+from flowcraft_conformance.contract.keys import OUTPUTS_PREFIX
 from flowcraft_conformance.contract.payloads import NodeResult
 from flowcraft_conformance.contract.protocols import IAsyncContext, IEvaluator
 from flowcraft_conformance.runtime.expressions import names_in
@@ -23,13 +24,15 @@ class Decision:
     """What became of a node.
 
     ``values``: by edge, what a transform made of the output; ``skipped``: it can no longer run; ``failure``: why it has
-    failed for good.
+    failed for good; ``added``: so many nodes were added to the run, ``chunk`` of them at a time.
     """
 
     taken: tuple[int, ...] = ()
     values: Mapping[int, Any] = field(default_factory=dict)
     skipped: bool = False
     failure: str | None = None
+    added: int = 0
+    chunk: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored."""
@@ -40,13 +43,22 @@ class Decision:
         stored: dict[str, Any] = {"taken": list(self.taken)}
         if self.values:
             stored["values"] = {str(edge): value for edge, value in self.values.items()}
+        if self.added:
+            stored |= {"added": self.added, "chunk": self.chunk}
         return stored
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Decision:
         """The inverse of :meth:`to_json`."""
         values = {int(edge): value for edge, value in stored.get("values", {}).items()}
-        return cls(tuple(stored.get("taken", ())), values, bool(stored.get("skipped")), stored.get("failed"))
+        return cls(
+            tuple(stored.get("taken", ())),
+            values,
+            bool(stored.get("skipped")),
+            stored.get("failed"),
+            stored.get("added", 0),
+            stored.get("chunk", 0),
+        )
 
 
 SKIPPED = Decision(skipped=True)
@@ -57,12 +69,12 @@ async def route(
 ) -> Decision:
     """The edges with the result's action, else those without one; each only if its condition holds (FLOW-ROUTE-01).
 
-    ``context`` is the state with the node's own changes.
+    ``context`` is the state as the node sees it, with its own changes.
 
     Raises:
         RoutingError: a condition or transform failed.
     """
-    edges = graph.outgoing[node_id]
+    edges = graph.routes(node_id) if graph.added(node_id) is None else ()
     routing = _Routing(graph, result, context, evaluator)
     taken: list[int] = []
     if result.action is not None:
@@ -99,20 +111,30 @@ class _Routing:
         return bool(await self._evaluate(definition, "condition", definition.condition))
 
     async def _evaluate(self, edge: EdgeDefinition, what: str, expression: str) -> Any:
-        variables = await self._variables(expression)
+        known = await variables(expression, self._own, self._context)
         try:
-            return json_copy(self._evaluator.evaluate(expression, variables))
+            return json_copy(self._evaluator.evaluate(expression, known))
         except Exception as error:
             raise RoutingError(
                 f"edge {edge.source!r} -> {edge.target!r}: its {what} {expression!r} failed: {error}"
             ) from error
 
-    async def _variables(self, expression: str) -> dict[str, Any]:
-        """The result, and of the state only what the expression names: an absent key is None."""
-        variables: dict[str, Any] = dict(self._own)
-        for name in sorted(names_in(expression)):
-            if name == "context":
-                variables[name] = public_state(await self._context.to_dict())
-            elif name not in variables:
-                variables[name] = await self._context.get(name)
-        return variables
+
+async def variables(expression: str, own: Mapping[str, Any], context: IAsyncContext) -> dict[str, Any]:
+    """What an expression can look at: ``own``, and of the state only what it names; an absent key is None.
+
+    ``context`` is the whole state; the output of a node is there under the node's id too, where no key has that name.
+    """
+    found: dict[str, Any] = dict(own)
+    for name in sorted(names_in(expression)):
+        if name == "context":
+            state = public_state(await context.to_dict())
+            outputs = {key.removeprefix(OUTPUTS_PREFIX): value for key, value in state.items() if _is_output(key)}
+            found[name] = {**outputs, **state}
+        elif name not in found:
+            found[name] = await context.get(name)
+    return found
+
+
+def _is_output(key: str) -> bool:
+    return key.startswith(OUTPUTS_PREFIX)

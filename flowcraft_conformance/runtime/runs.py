@@ -10,6 +10,7 @@ from flowcraft_conformance.contract.keys import BLUEPRINT_ID, BLUEPRINT_VERSION
 from flowcraft_conformance.contract.payloads import FinalResult, JobDeferred, SetOp
 from flowcraft_conformance.runtime.core import RuntimeCore
 from flowcraft_conformance.runtime.graph import END, WAITING_NODES, Graph
+from flowcraft_conformance.runtime.open_places import OpenPlaces
 from flowcraft_conformance.runtime.state import RUNTIME, THIS_RUNTIME, RunState, is_reserved
 from flowcraft_conformance.runtime.values import json_copy
 
@@ -49,11 +50,13 @@ class Runs:
         graph = await self._graph_of(state)
         if graph is None:
             return set()
-        end = await self._finish_walks(graph, state)
+        drawn = await self._places(graph, state).drawn()
+        end = await self._finish_walks(graph, state, drawn)
         if end is not None:
             await self._core.conclude(state, end, owner)
             return set()
-        ready = [node for node in graph.live if await self._is_to_be_queued(graph, state, node)]
+        everything = [name for node in drawn for name in (node, *await self._places(graph, state).added(node))]
+        ready = [node for node in everything if await self._is_to_be_queued(graph, state, node)]
         await self._core.enqueue(state, graph, ready)
         return set(ready)
 
@@ -63,7 +66,8 @@ class Runs:
         graph = await self._graph_of(state)
         if graph is None or await state.status() is not None:
             return set()
-        asked = _waiting_nodes(graph) if node_id is None else [node_id]
+        waiting = [node for node in await self._places(graph, state).drawn() if graph.node(node).uses in WAITING_NODES]
+        asked = [node for node in waiting if node_id in (None, node, graph.place(node).node)]
         resumed = [node for node in asked if await state.is_waiting(node)]
         resumed = [node for node in resumed if await state.resume(node, action, json_copy(output))]
         await self._core.enqueue(state, graph, resumed)
@@ -85,29 +89,31 @@ class Runs:
         graph = self._core.graph(blueprint_id)
         return graph if await context.get(BLUEPRINT_VERSION) == graph.version else None
 
-    async def _finish_walks(self, graph: Graph, state: RunState) -> FinalResult | None:
+    def _places(self, graph: Graph, state: RunState) -> OpenPlaces:
+        return OpenPlaces(graph, state, self._core.joins(graph, state))
+
+    async def _finish_walks(self, graph: Graph, state: RunState, drawn: list[str]) -> FinalResult | None:
         """Settle what is behind every node whose worker may have died before it had done so; the end, if it is one."""
         joins = self._core.joins(graph, state)
-        for node in graph.live:
-            decision = await state.decision(node)
-            if decision is None or await state.is_walked(node):
-                continue
-            if decision.failure is not None:
-                return FinalResult("failed", reason=decision.failure)
-            if END in await joins.walk(node, decision):
-                return FinalResult("completed")
+        places = self._places(graph, state)
+        for node in drawn:
+            for one in (*reversed(await places.added(node)), node):
+                decision = await state.decision(one)
+                if decision is None or await state.is_walked(one):
+                    continue
+                if decision.failure is not None:
+                    return FinalResult("failed", reason=decision.failure)
+                if END in await joins.walk(one, decision):
+                    return FinalResult("completed")
         return None
 
     async def _is_to_be_queued(self, graph: Graph, state: RunState, node: str) -> bool:
         if await state.decision(node) is not None:
             return False
-        if node not in graph.starts and not await self._core.joins(graph, state).taken(node):
+        added = graph.added(node) is not None
+        if not added and node not in graph.starts and not await self._core.joins(graph, state).taken(node):
             return False
-        waits = graph.nodes[node].uses in WAITING_NODES and await state.is_waiting(node)
+        waits = not added and graph.node(node).uses in WAITING_NODES and await state.is_waiting(node)
         if waits and await state.answer(node) is None:
             return False
         return await self._core.store.get(state.keys.nodelock(node)) is None
-
-
-def _waiting_nodes(graph: Graph) -> list[str]:
-    return [node.id for node in graph.blueprint.nodes if node.uses in WAITING_NODES and node.id in graph.live]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flowcraft_conformance.contract.blueprint import NodeDefinition
 from flowcraft_conformance.contract.keys import (
     BLUEPRINT_ID,
     BLUEPRINT_VERSION,
@@ -25,6 +26,7 @@ from flowcraft_conformance.contract.payloads import (
     SetOp,
 )
 from flowcraft_conformance.contract.protocols import IAsyncContext
+from flowcraft_conformance.runtime.added import ADDED_PREFIX, definition_from_json, group_key, group_size
 from flowcraft_conformance.runtime.routing import SKIPPED, Decision
 
 RUNTIME = "_runtime"
@@ -36,8 +38,11 @@ AWAITING_PREFIX = "_awaiting."
 RESUME_PREFIX = "_resume."
 ATTEMPTS_PREFIX = "_attempts."
 
+WAKE_PREFIX = "_wake."
+
 RESERVED_PREFIXES = (
-    DONE_PREFIX, WALKED_PREFIX, AWAITING_PREFIX, RESUME_PREFIX, ATTEMPTS_PREFIX, "_arrived.", "_winner.", "_outputs.",
+    DONE_PREFIX, WALKED_PREFIX, AWAITING_PREFIX, RESUME_PREFIX, ATTEMPTS_PREFIX, ADDED_PREFIX, WAKE_PREFIX,
+    "_arrived.", "_winner.", "_came.", "_outputs.", "_sub.", "_worker.",
 )  # fmt: skip
 RESERVED = (RUNTIME, STATUS, BLUEPRINT_ID, BLUEPRINT_VERSION)
 
@@ -129,6 +134,21 @@ class RunState:
         outputs = [SetOp(output_key(name), output) for name in ran]
         decided = SetOp(DONE_PREFIX + node_id, decision.to_json())
         return await self.write_once(DONE_PREFIX + node_id, [*changes, *outputs, decided])
+
+    async def added(self, node_id: str, position: int, count: int) -> NodeDefinition | None:
+        """One of so many nodes that the node has added, or None."""
+        size = group_size(count)
+        group = await self.context.get(group_key(node_id, position // size))
+        return None if group is None else definition_from_json(group[position % size])
+
+    async def wake_at(self, node_id: str, moment: float) -> float:
+        """When a sleeping node wakes (seconds since 1970): at this moment, unless that was decided before."""
+        key = WAKE_PREFIX + node_id
+        decided: float | None = await self.context.get(key)
+        if decided is None:
+            await self.write_once(key, [SetOp(key, moment)])
+            decided = await self.context.get(key)
+        return moment if decided is None else decided
 
     async def skip(self, node_id: str) -> None:
         """Note that the node can no longer run."""

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable
 
 from flowcraft_conformance.checking.blueprints import EXAMPLES, random_blueprint
+from flowcraft_conformance.checking.dynamic_blueprints import DYNAMIC, Dynamic, random_dynamic
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.harness.nodes import kit_registry
@@ -24,3 +25,17 @@ def examples(*names: str, watch_outputs: bool = False) -> list[Scenario]:
 def random_scenarios(dice: random.Random, count: int) -> Iterable[Scenario]:
     """So many random workflows."""
     return [scenario_of(random_blueprint(dice)) for _ in range(count)]
+
+
+def dynamic(*names: str) -> list[Scenario]:
+    """Named workflows with loops, batches, added nodes, subflows and sleeps."""
+    return [_dynamic_scenario(DYNAMIC[name]) for name in names]
+
+
+def random_dynamic_scenarios(dice: random.Random, count: int) -> list[Scenario]:
+    """So many random ones of them."""
+    return [_dynamic_scenario(random_dynamic(dice)) for _ in range(count)]
+
+
+def _dynamic_scenario(one: Dynamic) -> Scenario:
+    return Scenario(one.blueprint, kit_registry, blueprints=one.children)

@@ -1,4 +1,4 @@
-"""The workflow suite: routing, joins, delivery, clients, on any adapter, with the kit in the queue's place."""
+"""The workflow suite: what a workflow means, delivery, clients, loops; on any adapter, with the kit as its queue."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.suites.suite import Suite
 from flowcraft_conformance.suites.workflow_clients import WorkflowClients
 from flowcraft_conformance.suites.workflow_delivery import WorkflowDelivery
+from flowcraft_conformance.suites.workflow_dynamic import WorkflowDynamic
 from flowcraft_conformance.suites.workflow_rules import WorkflowRules
 
 
-class WorkflowSuite(WorkflowRules, WorkflowDelivery, WorkflowClients, Suite):
+class WorkflowSuite(WorkflowRules, WorkflowDelivery, WorkflowClients, WorkflowDynamic, Suite):
     """Judges an adapter. Override the fixture ``flowcraft_adapter_harness`` to use it in your own repository."""
 
     part: ClassVar[Target] = Target.ADAPTER

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from flowcraft_conformance import AdapterOptions, JobPayload
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
+from flowcraft_conformance.runtime.built_in import built_in
 from flowcraft_conformance.runtime.core import RuntimeCore
 from flowcraft_conformance.runtime.execution import NodeRunner
 from flowcraft_conformance.runtime.graph import Graph
@@ -57,7 +58,7 @@ class PartedAdapter(QueuelessAdapter):
         core.lease = lambda state, node_id: self.lease_type(  # type: ignore[method-assign]
             core.store, state.keys.nodelock(node_id), core.ttls.nodelock, core.clock, self.logger
         )
-        core.runner = self.runner_type(self.runtime_options)
+        core.runner = self.runner_type(self.runtime_options, built_in(core.clock, core.evaluator))
         jobs = self.jobs_type(core)
         jobs.work_type = self.work_type
         self._jobs = jobs
@@ -68,7 +69,7 @@ class ReshapingCore(RuntimeCore):
     """Runs another blueprint than the one it was given: the shortest way to misread it."""
 
     def graph(self, blueprint_id: str) -> Graph:
-        return Graph(self.reshaped(super().graph(blueprint_id).blueprint))
+        return Graph(self.reshaped(super().graph(blueprint_id).blueprint), self.options.blueprints)
 
     def reshaped(self, blueprint: WorkflowBlueprint) -> WorkflowBlueprint:
         """The blueprint as it is misread."""

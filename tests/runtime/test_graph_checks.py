@@ -7,8 +7,9 @@ import pytest
 from flowcraft_conformance import BlueprintError, EdgeDefinition, NodeConfig, NodeDefinition, WorkflowBlueprint
 from flowcraft_conformance.checking.blueprints import flow, node
 from flowcraft_conformance.harness.nodes import kit_registry
+from flowcraft_conformance.runtime.checks import check_blueprint
 from flowcraft_conformance.runtime.expressions import SafeEvaluator
-from flowcraft_conformance.runtime.graph import Graph, check_blueprint
+from flowcraft_conformance.runtime.graph import Graph
 
 BAD = {
     "no nodes": WorkflowBlueprint("b", ()),

@@ -12,7 +12,7 @@ from flowcraft_conformance.contract.payloads import FinalResult
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.records import CallSeen, Delivery, Execution
 from flowcraft_conformance.harness.captured.scenario import Scenario
-from flowcraft_conformance.harness.oracle import Outcome, PossibleOutcomes, comparable
+from flowcraft_conformance.harness.oracle import Outcome, PossibleOutcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +104,13 @@ def _says_it_once(trace: Trace, _: PossibleOutcomes) -> Said:
 
 def _as_in_one_process(trace: Trace, allowed: PossibleOutcomes) -> Said:
     if not trace.results:
-        outcome = Outcome("waiting", comparable(trace.state))
+        outcome = Outcome("waiting", allowed.comparable(trace.state, trace.scenario.blueprint))
         fits = any(one.status == "waiting" and one.state == outcome.state for one in allowed.outcomes)
         return None if fits or not allowed.complete else (_told(outcome), _expected(allowed))
     result = trace.results[0]
     if result.status == "failed":
         return _fails_as_it_may(trace, result, allowed)
-    outcome = Outcome("completed", comparable(trace.state))
+    outcome = Outcome("completed", allowed.comparable(trace.state, trace.scenario.blueprint))
     if allowed.allow(outcome) or not allowed.complete:
         return None
     return _told(outcome), _expected(allowed)
@@ -128,11 +128,13 @@ def _fails_as_it_may(trace: Trace, result: FinalResult, allowed: PossibleOutcome
     return f"published failed: {reason}", _expected(allowed)
 
 
-def _runs_once(trace: Trace, _: PossibleOutcomes) -> Said:
-    """Executions of a node: its attempts, and once more for each crash, lost lease and failed call."""
+def _runs_once(trace: Trace, allowed: PossibleOutcomes) -> Said:
+    """Executions of a node: its attempts at each iteration of its loop, and once more for each crash, lost lease and
+    failed call.
+    """
     excused = trace.disturbed
     for name, times in Counter(execution.node for execution in trace.executions).items():
-        most = _attempts(trace.scenario, name) * (1 + excused)
+        most = max(_attempts(trace.scenario, name), allowed.most_runs(name)) * (1 + excused)
         if times > most:
             return f"node {name!r} ran {times} times", f"at most {most}"
     return None

@@ -10,6 +10,7 @@ from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.contract.options import CoordinationTtls
 from flowcraft_conformance.contract.payloads import JobPayload
 from flowcraft_conformance.contract.protocols import DistributedAdapter, NodeFunction
+from flowcraft_conformance.harness.oracle import PossibleOutcomes, only_outcome, possible_outcomes
 
 if TYPE_CHECKING:
     from flowcraft_conformance.harness.captured.world import World
@@ -41,6 +42,14 @@ class Scenario:
     watch_outputs: bool = False
     """Whether each execution is to be noted with the outputs that were stored when it began."""
     ttls: CoordinationTtls = field(default_factory=CoordinationTtls)
+
+    async def outcomes(self) -> PossibleOutcomes:
+        """How it may end when nothing is done to it."""
+        return await possible_outcomes(self.blueprint, self.registry, self.initial_context, blueprints=self.blueprints)
+
+    async def one_outcome(self) -> PossibleOutcomes:
+        """The same where it has only one, whatever the order."""
+        return await only_outcome(self.blueprint, self.registry, blueprints=self.blueprints)
 
 
 async def start(world: World, client: DistributedAdapter) -> None:

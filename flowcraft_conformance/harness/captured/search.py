@@ -19,7 +19,7 @@ from flowcraft_conformance.harness.captured.records import CallSeen
 from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.harness.captured.worker import NOT_OF_THE_TARGET
 from flowcraft_conformance.harness.captured.world import World
-from flowcraft_conformance.harness.oracle import PossibleOutcomes, possible_outcomes
+from flowcraft_conformance.harness.oracle import PossibleOutcomes
 
 _MOST_ORDERS = 300
 """Orders of delivery of one scenario that are tried one by one; where there are more, others are drawn."""
@@ -103,7 +103,7 @@ class Captured:
 
         The problem is made smaller before it is returned. ``also``: one rule more than :func:`judge` has.
         """
-        expected = allowed or await possible_outcomes(scenario.blueprint, scenario.registry, scenario.initial_context)
+        expected = allowed or await scenario.outcomes()
         result = SearchResult()
         started = time.monotonic()
         base = await self.run_plan(scenario, Plan())

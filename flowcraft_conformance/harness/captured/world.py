@@ -98,7 +98,7 @@ class World(Turns):
         clock = WrappedClock(worker)
         options = AdapterOptions(
             RuntimeOptions(
-                registry={name: wrap_node(function, worker) for name, function in self._registry.items()},
+                registry={name: wrap_node(name, function, worker) for name, function in self._registry.items()},
                 blueprints={blueprint.id: blueprint for blueprint in known},
                 dependencies={CLOCK: clock},
                 ttls=self.scenario.ttls,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowcraft_conformance.contract.payloads import DeleteOp, NodeContext, PatchOperation
 from flowcraft_conformance.contract.protocols import IAsyncContext, ICoordinationStore, NodeFunction
+from flowcraft_conformance.harness.nodes import execution_name
 
 if TYPE_CHECKING:
     from flowcraft_conformance.harness.captured.worker import Worker
@@ -157,11 +158,11 @@ class WrappedBus:
         await self._worker.call("bus", "emit", event, note)
 
 
-def wrap_node(function: NodeFunction, worker: Worker) -> NodeFunction:
+def wrap_node(uses: str, function: NodeFunction, worker: Worker) -> NodeFunction:
     """A node function whose executions are noted with their inputs."""
 
     async def noted(given: NodeContext) -> Any:
-        name = str(given.params.get("name"))
+        name = execution_name(uses, given)
         await worker.world.note_execution(worker, name, given)
         return await worker.call("node", "run", name, lambda: function(given))
 
