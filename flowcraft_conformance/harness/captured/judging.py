@@ -93,6 +93,11 @@ class Problem:
         """Whether nothing at all was done to the run."""
         return self.trace.plan == Plan()
 
+    @property
+    def headline(self) -> str:
+        """What was seen, in a few words."""
+        return f"{self.got}: {self.differences[0]}" if self.differences else self.got
+
     def __str__(self) -> str:
         """In one line."""
         places = "".join(f"; {one}" for one in self.differences[:3])
@@ -147,11 +152,12 @@ def _as_in_one_process(trace: Trace, allowed: PossibleOutcomes) -> Said | None:
         return None
     if not fitting:
         return Said(outcome.status, _expected(allowed))
-    places = nearest(outcome.state, fitting)
-    which = (
-        f"any of the {len(fitting)} that are possible; the nearest" if len(fitting) > 1 else "the one of one process"
+    which = f" (one of {len(fitting)} that are possible, the nearest)" if len(fitting) > 1 else ""
+    return Said(
+        f"{outcome.status}, with another state",
+        f"{outcome.status}, with the state of a run in one process{which}",
+        nearest(outcome.state, fitting),
     )
-    return Said(f"{outcome.status}, in another state", f"{outcome.status}, in {which}", places)
 
 
 def _fails_as_it_may(trace: Trace, result: FinalResult, allowed: PossibleOutcomes) -> Said | None:

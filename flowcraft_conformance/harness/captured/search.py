@@ -12,13 +12,12 @@ from flowcraft_conformance.contract.keys import BLUEPRINT_ID
 from flowcraft_conformance.contract.payloads import DeleteOp
 from flowcraft_conformance.contract.protocols import IAsyncContext, ICoordinationStore
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
+from flowcraft_conformance.harness.captured.events import single_events
 from flowcraft_conformance.harness.captured.judging import Also, Problem, Trace, judge
 from flowcraft_conformance.harness.captured.orders import DeliveryOrders
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
-from flowcraft_conformance.harness.captured.records import CallSeen
 from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.harness.captured.shrinking import Shrinking
-from flowcraft_conformance.harness.captured.worker import NOT_OF_THE_TARGET
 from flowcraft_conformance.harness.captured.world import World
 from flowcraft_conformance.harness.oracle import PossibleOutcomes, possible_outcomes
 
@@ -26,8 +25,6 @@ _MOST_ORDERS = 300
 """Orders of delivery of one scenario that are tried one by one; where there are more, others are drawn."""
 _DRAWN_ORDERS = 60
 _MOST_MISSES = 1000
-_HOLDS = (1, 4, 8)
-"""Calls of its own at which a job that is delivered beside another stands."""
 
 
 @dataclass(slots=True)
@@ -96,10 +93,12 @@ class Captured:
         allowed: PossibleOutcomes | None = None,
         seed: int = 0,
         also: Also | None = None,
+        shrink_plain: bool = True,
     ) -> SearchResult:
         """Try single events at every call, orders of delivery, then pairs at random; end at the first problem.
 
-        The problem is made smaller before it is returned. ``also``: one rule more than :func:`judge` has.
+        The problem is made smaller before it is returned, one without a plan only if ``shrink_plain``. ``also``: one
+        rule more than :func:`judge` has.
         """
         expected = allowed or await possible_outcomes(scenario.blueprint, scenario.registry, scenario.initial_context)
         result = SearchResult()
@@ -120,6 +119,9 @@ class Captured:
             for stack in trace.stacks:
                 result.stacks.update(stack)
             problem = judge(trace, expected, also)
+            if problem is not None and problem.is_plain and not shrink_plain:
+                result.problem = problem
+                break
             if problem is not None:
                 shrinking = Shrinking(self.run_plan, expected, also, same_graph=allowed is not None)
                 result.problem = await shrinking.smallest(problem, base)
@@ -142,7 +144,7 @@ def _plans(base: Trace, kinds: Sequence[Kind], orders: DeliveryOrders, dice: ran
     """Distinct plans: the plain one, then single events, orders of delivery and random mixtures by turns."""
     yield Plan()
     seen = {Plan()}
-    events = list(_single_events(base, kinds))
+    events = list(single_events(base, kinds))
     varied = any(ways > 1 for ways in base.choices) and not orders.exhausted
     mixed = _mixtures(base, events, varied, dice)
     singles = (Plan((event,)) for event in _by_turns(events, dice))
@@ -189,32 +191,6 @@ def _mixtures(base: Trace, events: Sequence[Event], varied: bool, dice: random.R
         misses = misses + 1 if plan in drawn else 0
         drawn.add(plan)
         yield plan
-
-
-def _single_events(base: Trace, kinds: Sequence[Kind]) -> Iterator[Event]:
-    """Every single event at every call of the plain run."""
-    for call in base.calls:
-        for after in (False, True):
-            for kind in (Kind.CRASH, Kind.FAIL, Kind.PAUSE):
-                if kind in kinds and not (kind is Kind.FAIL and call.part in NOT_OF_THE_TARGET):
-                    yield Event(call.number, kind, after)
-            if call.delivery >= 0:
-                yield from (one for one in _deliveries_at(call, len(base.deliveries), after) if one.kind in kinds)
-        if Kind.EXPIRE in kinds:
-            for what in range(call.keys):
-                yield Event(call.number, Kind.EXPIRE, what=what)
-
-
-def _deliveries_at(call: CallSeen, deliveries: int, after: bool) -> Iterator[Event]:
-    """What can be delivered in the middle of a job: one that was delivered before, or one that is due."""
-    for what in range(min(call.delivery + 1, deliveries)):
-        yield Event(call.number, Kind.DUPLICATE, after, what)
-    for hold in _HOLDS:
-        yield Event(call.number, Kind.DUPLICATE, after, call.delivery, hold)
-    for what in range(call.waiting):
-        yield Event(call.number, Kind.INTERLEAVE, after, what)
-        for hold in () if after else _HOLDS:
-            yield Event(call.number, Kind.INTERLEAVE, after, what, hold)
 
 
 def _moved(event: Event, base: Trace, dice: random.Random) -> Event:
