@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import uuid
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
@@ -200,9 +201,18 @@ class AdapterBench:
         """Captured runs on this adapter."""
         return Captured(self.target.harness, f"r{uuid.uuid4().hex[:8]}")
 
-    def trace(self, scenario: Scenario) -> Trace:
-        """One run that nothing is done to."""
-        return self.run(self.captured().run_plan(scenario, Plan()))
+    def trace(self, scenario: Scenario, *events: Event) -> Trace:
+        """One run, with these events."""
+        return self.run(self.captured().run_plan(scenario, Plan(events)))
+
+    def expected(self, scenario: Scenario) -> PossibleOutcomes:
+        """What a run may come to; worked out once for all checks of the target."""
+        initial = dict(scenario.initial_context)
+        key = json.dumps(["outcomes", scenario.blueprint.to_dict(), initial], sort_keys=True)
+        if key not in self.settings.memo:
+            self.settings.memo[key] = asyncio.run(possible_outcomes(scenario.blueprint, scenario.registry, initial))
+        known: PossibleOutcomes = self.settings.memo[key]
+        return known
 
     def plain(self, scenario: Scenario, *, any_order: bool = False, also: Also | None = None) -> None:
         """One run that nothing is done to ends as in one process; ``any_order``: that has only one outcome.
@@ -212,11 +222,49 @@ class AdapterBench:
         """
         if self.settings.replay is not None:
             self._replay([scenario], None, also)
-        find = only_outcome if any_order else possible_outcomes
-        allowed = asyncio.run(find(scenario.blueprint, scenario.registry))
+        one_is_enough = only_outcome(scenario.blueprint, scenario.registry) if any_order else None
+        allowed = self.expected(scenario) if one_is_enough is None else asyncio.run(one_is_enough)
         problem = judge(self.trace(scenario), allowed, also)
         if problem is not None:
             raise violation(problem)
+
+    def compared(self, usual: Scenario, changed: Scenario, *, also: Also | None = None) -> None:
+        """A run under other circumstances ends as it should, given that it does so under the usual ones.
+
+        Raises:
+            ClauseViolation: it does not.
+            Inconclusive: nor does it under the usual ones.
+        """
+        allowed = self.expected(usual)
+        first = judge(self.trace(usual), allowed)
+        if first is not None:
+            raise Inconclusive(WRONG_WHEN_PLAIN.format(usual.blueprint.id, first.got))
+        problem = judge(self.trace(changed), allowed, also)
+        if problem is not None:
+            raise violation(problem)
+
+    def beside(self, scenarios: Iterable[Scenario], kinds: Sequence[Kind]) -> None:
+        """Each of these scenarios is of several runs at once, and each run ends as it does alone.
+
+        Raises:
+            ClauseViolation: one does not; told as a story.
+        """
+        chosen = list(scenarios)
+        allowed = {
+            other.id: self.expected(Scenario(other, kit_registry))
+            for scenario in chosen
+            for _, other in scenario.beside
+        }
+
+        def others(trace: Trace) -> str | None:
+            for run_id, blueprint in trace.beside.items():
+                problem = judge(trace.of_run(run_id, blueprint), allowed[blueprint.id])
+                if problem is not None:
+                    return f"the run beside it, {run_id!r}: {problem}"
+            return None
+
+        self._search(chosen, (), None, others, None, orders=False, share=None)
+        self._search(chosen, kinds, None, others, None, orders=True, share=1)
 
     def resumed(self, blueprint: WorkflowBlueprint, steps: tuple[Step, ...], answers: Answers) -> None:
         """A run that waits is resumed by ``steps`` and ends as one that had these answers, whatever is done to it."""
@@ -242,7 +290,7 @@ class AdapterBench:
         """
         if self.settings.replay is not None:
             self._replay([scenario], None, also)
-        allowed = asyncio.run(possible_outcomes(scenario.blueprint, scenario.registry, scenario.initial_context))
+        allowed = self.expected(scenario)
 
         async def body() -> Problem | None:
             captured = self.captured()
@@ -319,7 +367,8 @@ class AdapterBench:
             left = max(until - time.monotonic(), 0.05) / (1 if share is None else len(chosen) - number)
             search = captured.search(
                 scenario, seconds=left, most_plans=profile.plans if kinds or orders else 1, kinds=kinds, orders=orders,
-                allowed=allowed, seed=self.seed + number, also=also, shrink_plain=when_plain is None,
+                allowed=allowed or self.expected(scenario), same_graph=allowed is not None, seed=self.seed + number,
+                also=also, shrink_plain=when_plain is None,
             )  # fmt: skip
             problem = self.run(search).problem
             if problem is None:
@@ -341,10 +390,7 @@ class AdapterBench:
         if not problem.is_plain or when_plain is None or problem.rule in (*when_plain, "also"):
             return False
         scenario = problem.trace.scenario
-        expected = allowed or asyncio.run(
-            possible_outcomes(scenario.blueprint, scenario.registry, scenario.initial_context)
-        )
-        again = judge(self.trace(scenario), expected, also)
+        again = judge(self.trace(scenario), allowed or self.expected(scenario), also)
         return again is not None and again.rule == problem.rule
 
     def _replay(self, chosen: Sequence[Scenario], allowed: PossibleOutcomes | None, also: Also | None) -> None:
@@ -357,10 +403,8 @@ class AdapterBench:
         replay = Replay.decode(str(self.settings.replay))
         scenarios = [fitting for one in chosen if (fitting := replay.on(one)) is not None]
         for scenario in scenarios:
-            expected = allowed or asyncio.run(
-                possible_outcomes(scenario.blueprint, scenario.registry, scenario.initial_context)
-            )
-            problem = judge(self.run(self.captured().run_plan(scenario, replay.plan)), expected, also)
+            trace = self.run(self.captured().run_plan(scenario, replay.plan))
+            problem = judge(trace, allowed or self.expected(scenario), also)
             if problem is not None:
                 raise violation(problem)
         said = "ended as it should" if scenarios else "is none of this check's"

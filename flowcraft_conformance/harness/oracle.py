@@ -11,7 +11,13 @@ from typing import Any
 
 from flowcraft_conformance.checking.clock import VirtualClock
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
-from flowcraft_conformance.contract.keys import BLUEPRINT_ID, BLUEPRINT_VERSION, OUTPUTS_PREFIX
+from flowcraft_conformance.contract.keys import (
+    BLUEPRINT_ID,
+    BLUEPRINT_VERSION,
+    CONTEXT_KEY_LIMIT,
+    OUTPUTS_PREFIX,
+    short_context_key,
+)
 from flowcraft_conformance.contract.options import RuntimeOptions
 from flowcraft_conformance.contract.protocols import NodeFunction
 from flowcraft_conformance.harness.nodes import CLOCK
@@ -55,9 +61,9 @@ class Outcome:
 
 
 def comparable(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a state that every right runtime agrees on."""
+    """The part of a state that every right runtime agrees on; a key that is too long stands as it is shortened."""
     return {
-        key: value
+        short_context_key(key) if len(key.encode(errors="surrogatepass")) > CONTEXT_KEY_LIMIT else key: value
         for key, value in state.items()
         if (not key.startswith("_") or key.startswith(OUTPUTS_PREFIX)) and key not in (BLUEPRINT_ID, BLUEPRINT_VERSION)
     }

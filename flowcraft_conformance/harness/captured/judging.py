@@ -44,19 +44,25 @@ class Trace:
     """The last state of each run."""
     left: Sequence[KeyLeft] = ()
     """Of a run that was watched after its end: the coordination keys that were still there."""
+    client_errors: Sequence[BaseException] = ()
+    """What calls of clients raised; each was made again."""
+
+    @property
+    def own_executions(self) -> list[Execution]:
+        """The executions of this run's own jobs."""
+        own = {delivery.number for delivery in self.deliveries if delivery.job.run_id == self.run_id}
+        return [execution for execution in self.executions if execution.delivery in own]
 
     def knows(self, worker: int, version: str) -> bool:
         """Whether the worker has this version of the blueprint."""
         return self.versions.get(worker) == version
 
     def of_run(self, run_id: str, blueprint: WorkflowBlueprint) -> Trace:
-        """What was seen of one of several runs. The deliveries stay as they are, for events are told by them."""
-        own = {delivery.number for delivery in self.deliveries if delivery.job.run_id == run_id}
+        """What was seen of one of several runs."""
         return replace(
             self,
             scenario=replace(self.scenario, blueprint=blueprint),
             run_id=run_id,
-            executions=[execution for execution in self.executions if execution.delivery in own],
             results=[result for published_of, result in self.published if published_of == run_id],
             state=self.states.get(run_id, {}),
         )
@@ -121,7 +127,7 @@ def _ends(trace: Trace, allowed: PossibleOutcomes) -> Said | None:
         return Said(f"the run did not end: {type(trace.error).__name__}: {trace.error}", _expected(allowed))
     may_rest = any(outcome.status == "waiting" for outcome in allowed.outcomes)
     if not trace.results and not may_rest:
-        done = ", ".join(sorted({execution.node for execution in trace.executions})) or "none"
+        done = ", ".join(sorted({execution.node for execution in trace.own_executions})) or "none"
         return Said(
             f"silence: no job is left, no result was published, nothing waits (nodes that ran: {done})",
             _expected(allowed),
@@ -175,7 +181,7 @@ def _fails_as_it_may(trace: Trace, result: FinalResult, allowed: PossibleOutcome
 def _runs_once(trace: Trace, _: PossibleOutcomes) -> Said | None:
     """Executions of a node: its attempts, and once more for each crash, lost lease and failed call."""
     excused = trace.disturbed
-    for name, times in Counter(execution.node for execution in trace.executions).items():
+    for name, times in Counter(execution.node for execution in trace.own_executions).items():
         most = _attempts(trace.scenario, name) * (1 + excused)
         if times > most:
             return Said(f"node {name!r} ran {times} times", f"at most {most}")

@@ -73,6 +73,7 @@ class Captured:
             scenario, plan, world.run_id, world.calls, world.deliveries, world.executions, world.results,
             world.enqueued, world.happened, world.events, world.choices, state, world.crashed_stacks, world.versions,
             world.hangs, world.disturbed, error, world.beside, world.published, states, world.left,
+            world.client_errors,
         )  # fmt: skip
 
     async def clean(self, world: World) -> dict[str, dict[str, object]]:
@@ -91,6 +92,7 @@ class Captured:
         kinds: Sequence[Kind] = tuple(Kind),
         orders: bool = True,
         allowed: PossibleOutcomes | None = None,
+        same_graph: bool = False,
         seed: int = 0,
         also: Also | None = None,
         shrink_plain: bool = True,
@@ -98,7 +100,7 @@ class Captured:
         """Try single events at every call, orders of delivery, then pairs at random; end at the first problem.
 
         The problem is made smaller before it is returned, one without a plan only if ``shrink_plain``. ``also``: one
-        rule more than :func:`judge` has.
+        rule more than :func:`judge` has. ``same_graph``: the problem is to be shown on this graph.
         """
         expected = allowed or await possible_outcomes(scenario.blueprint, scenario.registry, scenario.initial_context)
         result = SearchResult()
@@ -123,7 +125,7 @@ class Captured:
                 result.problem = problem
                 break
             if problem is not None:
-                shrinking = Shrinking(self.run_plan, expected, also, same_graph=allowed is not None)
+                shrinking = Shrinking(self.run_plan, expected, also, same_graph=same_graph)
                 result.problem = await shrinking.smallest(problem, base)
                 break
         result.all_orders = ordered.exhausted

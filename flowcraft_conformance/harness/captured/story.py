@@ -32,6 +32,8 @@ def tell(problem: Problem) -> str:
     """The story in about 20 lines, without the run's own id."""
     trace = problem.trace
     lines = _under("graph:", draw_edges(trace.scenario.blueprint), _MOST_EDGES)
+    for run_id, blueprint in trace.beside.items():
+        lines += _under("beside:", [f"run {run_id}: {', '.join(draw_edges(blueprint))}"], 1)
     if trace.happened:
         lines += _under("plan:", [_event(*one, trace) for one in trace.happened], _MOST_EVENTS)
     elif not trace.plan.order:

@@ -88,6 +88,7 @@ class World(Turns):
         self._most_deliveries = _MOST_DELIVERIES + 4 * len(scenario.blueprint.nodes)
         self.versions: dict[int, object] = {}
         """Of each worker the version of the scenario's blueprint that it knows."""
+        self.client_errors: list[BaseException] = []
         self.left: tuple[KeyLeft, ...] = ()
         self.disturbed = 0
         """Crashes, failed calls and lost leases: each may cost one more execution or publication."""
@@ -211,8 +212,10 @@ class World(Turns):
             await self._settle(task, client)
             if client.stopped is not None:
                 self._standing.append((client, task))
-            elif task.done() and not client.dead and task.exception() is None:
-                return
+            elif task.done() and not client.dead:
+                if (error := task.exception()) is None:
+                    return
+                self.client_errors.append(error)
         raise LivelockError(f"a client did not get through with {step.__name__}: {task}")
 
     async def _work_off(self, at_most: int = _NO_END) -> None:
