@@ -82,8 +82,8 @@ EXAMPLES: Mapping[str, WorkflowBlueprint] = {
         flow("failure", node("b", "fail", message="boom"), "a>b a>c b>d c>d"),
         flow("failure-at-once", node("a", "fail"), "a>b"),
         flow("failure-before-any", node("b", "fail"), node("d", config=ANY), "a>b a>c b>d c>d"),
-        flow("sibling-writes", node("b", "put", set={"x": 1, "k": 1}), node("c", "put", set={"y": 2, "k": 2}),
-             "a>b a>c b>d c>d"),
+        flow("sibling-writes", node("a", "put", set={"x": 0, "y": 0, "k": 0}), node("b", "put", set={"x": 1, "k": 1}),
+             node("c", "put", set={"y": 2, "k": 2}), "a>b a>c b>d c>d"),
         flow("spoiled", node("a", "spoil"), node("b", "spoil"), "a>b a>c b>d c>d"),
     )
 }  # fmt: skip

@@ -83,6 +83,10 @@ class WorkflowRules:
         chosen = examples("any", "any-of-three", "parallel-any", "any-none", "skipped-behind-any")
         flowcraft_adapter_bench.search(chosen, tuple(Kind))
 
+    @checks("JOIN-ANY-01")
+    def test_the_first_to_arrive_at_an_any_join_wins(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        flowcraft_adapter_bench.search(examples("any", "any-of-three"), _NOTHING, also=_another_one_won)
+
     @checks("JOIN-FAIL-01")
     def test_a_join_behind_a_failure_does_not_run(self, flowcraft_adapter_bench: AdapterBench) -> None:
         chosen = examples("failure", "failure-before-any", "failure-at-once")
@@ -148,6 +152,20 @@ def _started_too_early(trace: Trace) -> str | None:
         is_early = len(missing) == len(before[execution.node]) if execution.node in any_joins else bool(missing)
         if missing and is_early:
             return f"node {execution.node!r} started before the output of {missing[0]!r} was stored"
+    return None
+
+
+def _another_one_won(trace: Trace) -> str | None:
+    """Whether join ``d`` was given another's output than that of the predecessor that was done first.
+
+    Each job of the run was over before the next one was delivered.
+    """
+    before = {edge.source for edge in trace.scenario.blueprint.edges if edge.target == "d"}
+    arrived = [delivery.job.node_id for delivery in trace.deliveries if delivery.job.node_id in before]
+    for execution in trace.executions:
+        by = execution.input.get("by") if execution.node == "d" and isinstance(execution.input, dict) else arrived[0]
+        if by != arrived[0]:
+            return f"join 'd' was given the output of {by!r}, and {arrived[0]!r} was done before it"
     return None
 
 
