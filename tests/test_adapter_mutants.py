@@ -16,12 +16,14 @@ from flowcraft_conformance.suites.workflows import WorkflowSuite
 from tests.mutants.adapter_parts import PartedAdapter
 from tests.mutants.adapters import PLANTED, QueuelessAdapter, harness_of
 from tests.mutants.adapters_clients import CLIENTS
+from tests.mutants.adapters_delivery import REDELIVERED
 from tests.mutants.adapters_dynamic import DYNAMICS
 from tests.mutants.adapters_joins import JOINS
 from tests.mutants.adapters_rules import RULES
+from tests.mutants.adapters_surface import SURFACE
 from tests.support import judge_adapter, opened_adapter
 
-MUTANTS = (*PLANTED, *RULES, *JOINS, *CLIENTS, *DYNAMICS)
+MUTANTS = (*PLANTED, *RULES, *JOINS, *CLIENTS, *DYNAMICS, *SURFACE, *REDELIVERED)
 BY_PLANS = replace(PROFILES["quick"], flow_seconds=30)
 """The plans of the quick profile, however loaded the machine is."""
 CLAUSES = sorted(set(checks_of(WorkflowSuite).values()))

@@ -82,6 +82,8 @@ EXAMPLES: Mapping[str, WorkflowBlueprint] = {
         flow("failure", node("b", "fail", message="boom"), "a>b a>c b>d c>d"),
         flow("failure-at-once", node("a", "fail"), "a>b"),
         flow("failure-before-any", node("b", "fail"), node("d", config=ANY), "a>b a>c b>d c>d"),
+        flow("sibling-writes", node("a", "put", set={"x": 0, "y": 0, "k": 0}), node("b", "put", set={"x": 1, "k": 1}),
+             node("c", "put", set={"y": 2, "k": 2}), "a>b a>c b>d c>d"),
         flow("spoiled", node("a", "spoil"), node("b", "spoil"), "a>b a>c b>d c>d"),
     )
 }  # fmt: skip
@@ -173,6 +175,27 @@ def draw_graph(blueprint: WorkflowBlueprint) -> str:
     linked = {end for edge in blueprint.edges for end in (edge.source, edge.target)}
     parts = [f"{_drawn(known, edge.source)} {_arrow(edge)} {_drawn(known, edge.target)}" for edge in blueprint.edges]
     return ", ".join([*(_drawn(known, name) for name in known if name not in linked), *parts])
+
+
+def draw_edges(blueprint: WorkflowBlueprint) -> list[str]:
+    """The graph as lines: ``a -> b[any], c`` for the plain edges of a node, and one for each other edge.
+
+    Nodes that stand alone come first.
+    """
+    known = {one.id: one for one in blueprint.nodes}
+    linked = {end for edge in blueprint.edges for end in (edge.source, edge.target)}
+    alone = ", ".join(_drawn(known, name) for name in known if name not in linked)
+    lines = [alone] if alone else []
+    for name in known:
+        following = [edge for edge in blueprint.edges if edge.source == name]
+        plain = ", ".join(_drawn(known, edge.target) for edge in following if _arrow(edge) == "->")
+        lines += [f"{_drawn(known, name)} -> {plain}"] if plain else []
+        lines += [
+            f"{_drawn(known, name)} {_arrow(edge)} {_drawn(known, edge.target)}"
+            for edge in following
+            if _arrow(edge) != "->"
+        ]
+    return lines
 
 
 def _drawn(known: Mapping[str, NodeDefinition], name: str) -> str:

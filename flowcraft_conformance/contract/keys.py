@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 _PLAIN_LIMIT = 160
 """Bytes of an escaped id that stay readable; with two ids and the longest prefix a key stays below 512 bytes."""
 
 _READABLE = 64
+CONTEXT_KEY_LIMIT = 255
+"""Bytes of a context key that every context takes (CTX-KEY-01)."""
+_READABLE_KEY = 160
+_SURELY_SHORT = CONTEXT_KEY_LIMIT // 4
+_SHORTENED = "%~"
+_LOOKS_SHORTENED = re.compile(r"%~[0-9a-f]{64}$")
 
 
 def escape_id(identifier: str) -> str:
@@ -24,6 +31,22 @@ def escape_id(identifier: str) -> str:
     digest = hashlib.sha256(escaped.encode()).hexdigest()
     readable = escaped.encode()[:_READABLE].decode(errors="ignore")
     return f"{readable}%~{digest}"
+
+
+def short_context_key(key: str) -> str:
+    """A context key within the 255 bytes that every context takes (CTX-KEY-01).
+
+    A key of the runtime's own, one that begins with ``_``, becomes its beginning, ``%~`` and the SHA-256 of the whole
+    where it is longer; so does one that looks as if it had been shortened, so that the two kinds never meet. Any other
+    key is its author's, and stays as it is.
+    """
+    if not key.startswith("_") or (len(key) <= _SURELY_SHORT and _SHORTENED not in key):
+        return key
+    encoded = key.encode(errors="surrogatepass")
+    if len(encoded) <= CONTEXT_KEY_LIMIT and not _LOOKS_SHORTENED.search(key):
+        return key
+    readable = encoded[:_READABLE_KEY].decode(errors="ignore")
+    return f"{readable}{_SHORTENED}{hashlib.sha256(encoded).hexdigest()}"
 
 
 def _escape_character(character: str) -> str:

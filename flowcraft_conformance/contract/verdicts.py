@@ -43,12 +43,15 @@ def run_verdict(clauses: Iterable[tuple[Level, Verdict]], *, strict: bool = Fals
 
 
 class ClauseViolation(AssertionError):
-    """A check saw the target break its clause. ``observed``: the shrunk history or program, as text."""
+    """A check saw the target break its clause. ``observed``: the shrunk history or program, as text; ``replay``: of a
+    captured run what ``--flowcraft-replay`` takes.
+    """
 
-    def __init__(self, summary: str, observed: str = "") -> None:
+    def __init__(self, summary: str, observed: str = "", *, replay: str = "") -> None:
         super().__init__(summary)
         self.summary = summary
         self.observed = observed
+        self.replay = replay
 
 
 class Inconclusive(Exception):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import json
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
+from random import Random
 from typing import Any, TypeVar
 
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
@@ -17,11 +18,12 @@ from flowcraft_conformance.contract.protocols import DistributedAdapter, IAsyncC
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.bench import BenchSettings, hash_text, open_client
-from flowcraft_conformance.harness.captured.judging import Problem, Trace, judge
+from flowcraft_conformance.harness.captured.judging import Also, Problem, Trace, judge
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
-from flowcraft_conformance.harness.captured.records import CallSeen
+from flowcraft_conformance.harness.captured.replay import Replay
 from flowcraft_conformance.harness.captured.scenario import Scenario, Step
 from flowcraft_conformance.harness.captured.search import Captured
+from flowcraft_conformance.harness.captured.shrinking import Shrinking
 from flowcraft_conformance.harness.captured.story import tell
 from flowcraft_conformance.harness.errors import CallTimeoutError, TargetError
 from flowcraft_conformance.harness.memory_store import KitMemoryStore
@@ -174,9 +176,13 @@ class AdapterBench:
         self.name = name
         self.seed = self.settings.seed ^ (hash_text(name) & 0x7FFFFFFF)
 
-    def random(self) -> random.Random:
+    def random(self) -> Random:
         """A generator: the same seed and check give the same numbers."""
-        return random.Random(self.seed)
+        return Random(self.seed)
+
+    def shared_random(self) -> Random:
+        """A generator that gives every check of this run the same numbers."""
+        return Random(self.settings.seed)
 
     def run(self, body: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the kit's loop, within the profile's bound.
@@ -195,26 +201,69 @@ class AdapterBench:
         """Captured runs on this adapter."""
         return Captured(self.target.harness, f"r{uuid.uuid4().hex[:8]}")
 
-    def trace(self, scenario: Scenario) -> Trace:
-        """One run that nothing is done to."""
-        return self.run(self.captured().run_plan(scenario, Plan()))
+    def trace(self, scenario: Scenario, *events: Event) -> Trace:
+        """One run, with these events."""
+        return self.run(self.captured().run_plan(scenario, Plan(events)))
 
-    def plain(
-        self,
-        scenario: Scenario,
-        *,
-        any_order: bool = False,
-        also: Callable[[Trace], str | None] | None = None,
-    ) -> None:
+    def expected(self, scenario: Scenario) -> PossibleOutcomes:
+        """What a run may come to; worked out once for all checks of the target."""
+        blueprints = [one.to_dict() for one in (scenario.blueprint, *scenario.blueprints)]
+        key = json.dumps(["outcomes", blueprints, dict(scenario.initial_context)], sort_keys=True)
+        if key not in self.settings.memo:
+            self.settings.memo[key] = asyncio.run(scenario.outcomes())
+        known: PossibleOutcomes = self.settings.memo[key]
+        return known
+
+    def plain(self, scenario: Scenario, *, any_order: bool = False, also: Also | None = None) -> None:
         """One run that nothing is done to ends as in one process; ``any_order``: that has only one outcome.
 
         Raises:
             ClauseViolation: it does not.
         """
-        allowed = asyncio.run(scenario.one_outcome() if any_order else scenario.outcomes())
+        if self.settings.replay is not None:
+            self._replay([scenario], None, also)
+        allowed = asyncio.run(scenario.one_outcome()) if any_order else self.expected(scenario)
         problem = judge(self.trace(scenario), allowed, also)
         if problem is not None:
             raise violation(problem)
+
+    def compared(self, usual: Scenario, changed: Scenario, *, also: Also | None = None) -> None:
+        """A run under other circumstances ends as it should, given that it does so under the usual ones.
+
+        Raises:
+            ClauseViolation: it does not.
+            Inconclusive: nor does it under the usual ones.
+        """
+        allowed = self.expected(usual)
+        first = judge(self.trace(usual), allowed)
+        if first is not None:
+            raise Inconclusive(WRONG_WHEN_PLAIN.format(usual.blueprint.id, first.got))
+        problem = judge(self.trace(changed), allowed, also)
+        if problem is not None:
+            raise violation(problem)
+
+    def beside(self, scenarios: Iterable[Scenario], kinds: Sequence[Kind]) -> None:
+        """Each of these scenarios is of several runs at once, and each run ends as it does alone.
+
+        Raises:
+            ClauseViolation: one does not; told as a story.
+        """
+        chosen = list(scenarios)
+        allowed = {
+            other.id: self.expected(Scenario(other, kit_registry))
+            for scenario in chosen
+            for _, other in scenario.beside
+        }
+
+        def others(trace: Trace) -> str | None:
+            for run_id, blueprint in trace.beside.items():
+                problem = judge(trace.of_run(run_id, blueprint), allowed[blueprint.id])
+                if problem is not None:
+                    return f"the run beside it, {run_id!r}: {problem}"
+            return None
+
+        self._search(chosen, (), None, others, None, orders=False, share=None)
+        self._search(chosen, kinds, None, others, None, orders=True, share=1)
 
     def resumed(self, blueprint: WorkflowBlueprint, steps: tuple[Step, ...], answers: Answers) -> None:
         """A run that waits is resumed by ``steps`` and ends as one that had these answers, whatever is done to it."""
@@ -225,40 +274,51 @@ class AdapterBench:
     def at_each(
         self,
         scenario: Scenario,
-        kinds: Sequence[Kind],
-        which: Callable[[CallSeen], bool],
+        events: Callable[[Trace], Iterable[Event]],
         *,
-        before: bool = True,
-        after: bool = True,
-        also: Callable[[Trace], str | None] | None = None,
+        also: Also | None = None,
+        when_plain: Collection[str] | None = None,
     ) -> None:
-        """Try one event of each kind before and after every such call of the run, however short the profile is.
+        """Try each of the single events that ``events`` makes from the plain run, however short the profile is.
+
+        ``when_plain``: see :meth:`search`.
 
         Raises:
             ClauseViolation: a plan breaks a rule; told as a story.
+            Inconclusive: the run is wrong without any plan, and that is another clause's.
         """
-        allowed = asyncio.run(scenario.outcomes())
+        if self.settings.replay is not None:
+            self._replay([scenario], None, also)
+        allowed = self.expected(scenario)
 
         async def body() -> Problem | None:
             captured = self.captured()
             base = await captured.run_plan(scenario, Plan())
-            events = [
-                Event(call.number, kind, applied)
-                for call in base.calls
-                if which(call)
-                for kind in kinds
-                for applied in (False, True)
-                if (after if applied else before)
-            ]
-            for plan in (Plan(), *(Plan((event,)) for event in events)):
-                problem = judge(await captured.run_plan(scenario, plan), allowed, also)
+            first = judge(base, allowed, also)
+            if first is not None:
+                return first
+            for event in events(base):
+                problem = judge(await captured.run_plan(scenario, Plan((event,))), allowed, also)
                 if problem is not None:
-                    return problem
+                    return await Shrinking(captured.run_plan, allowed, also).smallest(problem, base)
             return None
 
         problem = self.run(body())
-        if problem is not None:
+        if problem is not None and not self._is_anothers(problem, allowed, also, when_plain):
             raise violation(problem)
+        if problem is not None:
+            raise Inconclusive(WRONG_WHEN_PLAIN.format(problem.trace.scenario.blueprint.id, problem.got))
+
+    def each_plain(self, scenarios: Iterable[Scenario]) -> None:
+        """Each of these, with nothing done to it, ends as in one process, however short the profile is.
+
+        Raises:
+            ClauseViolation: one does not; told as a story.
+        """
+        chosen = list(scenarios)
+        if self.settings.replay is not None:
+            self._replay(chosen, None, None)
+        self._search(chosen, (), None, None, None, orders=False, share=None)
 
     def search(
         self,
@@ -267,35 +327,96 @@ class AdapterBench:
         *,
         orders: bool = True,
         allowed: PossibleOutcomes | None = None,
-        also: Callable[[Trace], str | None] | None = None,
+        also: Also | None = None,
         share: float = 1,
+        when_plain: Collection[str] | None = None,
     ) -> None:
         """Try plans on each scenario, as many as the profile has room for in this share of a check's time.
 
+        ``when_plain``: the rules by which the clause is broken even where nothing is done to a run; None: all of them,
+        and what ``also`` says is always the clause's own.
+
         Raises:
             ClauseViolation: a plan breaks a rule; told as a story.
+            Inconclusive: some run is wrong without any plan, that is another clause's, and nothing else was found.
         """
         chosen = list(scenarios)
+        if self.settings.replay is not None:
+            self._replay(chosen, allowed, also)
+        self._search(chosen, kinds, allowed, also, when_plain, orders=orders, share=share)
+
+    def _search(
+        self,
+        chosen: Sequence[Scenario],
+        kinds: Sequence[Kind],
+        allowed: PossibleOutcomes | None,
+        also: Also | None,
+        when_plain: Collection[str] | None,
+        *,
+        orders: bool,
+        share: float | None,
+    ) -> None:
+        """``share`` None: no bound but that of the check."""
         profile = self.settings.profile
-        until = time.monotonic() + share * profile.flow_seconds
+        seconds = profile.check_seconds if share is None else share * profile.flow_seconds
+        until = time.monotonic() + seconds
+        captured = self.captured()
+        anothers: Problem | None = None
+        for number, scenario in enumerate(chosen):
+            left = max(until - time.monotonic(), 0.05) / (1 if share is None else len(chosen) - number)
+            search = captured.search(
+                scenario, seconds=left, most_plans=profile.plans if kinds or orders else 1, kinds=kinds, orders=orders,
+                allowed=allowed or self.expected(scenario), same_graph=allowed is not None, seed=self.seed + number,
+                also=also, shrink_plain=when_plain is None,
+            )  # fmt: skip
+            problem = self.run(search).problem
+            if problem is None:
+                continue
+            if not self._is_anothers(problem, allowed, also, when_plain):
+                raise violation(problem)
+            anothers = anothers or problem
+        if anothers is not None:
+            raise Inconclusive(WRONG_WHEN_PLAIN.format(anothers.trace.scenario.blueprint.id, anothers.got))
 
-        async def body() -> Problem | None:
-            captured = self.captured()
-            for number, scenario in enumerate(chosen):
-                left = max(until - time.monotonic(), 0.05) / (len(chosen) - number)
-                result = await captured.search(
-                    scenario, seconds=left, most_plans=profile.plans, kinds=kinds, orders=orders, allowed=allowed,
-                    seed=self.seed + number, also=also,
-                )  # fmt: skip
-                if result.problem is not None:
-                    return result.problem
-            return None
+    def _is_anothers(
+        self, problem: Problem, allowed: PossibleOutcomes | None, also: Also | None, when_plain: Collection[str] | None
+    ) -> bool:
+        """Whether the run is wrong with no plan at all, every time, and by no rule of this clause.
 
-        problem = self.run(body())
-        if problem is not None:
-            raise violation(problem)
+        FLOW-ORACLE-01 runs the same workflows in the same way, and says so. What is wrong only now and then it might
+        not see: that stays with whoever has seen it.
+        """
+        if not problem.is_plain or when_plain is None or problem.rule in (*when_plain, "also"):
+            return False
+        scenario = problem.trace.scenario
+        again = judge(self.trace(scenario), allowed or self.expected(scenario), also)
+        return again is not None and again.rule == problem.rule
+
+    def _replay(self, chosen: Sequence[Scenario], allowed: PossibleOutcomes | None, also: Also | None) -> None:
+        """Do again the one run that was asked for.
+
+        Raises:
+            ClauseViolation: it is as wrong as it was.
+            Inconclusive: it is right now, or this check has no such run.
+        """
+        replay = Replay.decode(str(self.settings.replay))
+        scenarios = [fitting for one in chosen if (fitting := replay.on(one)) is not None]
+        for scenario in scenarios:
+            trace = self.run(self.captured().run_plan(scenario, replay.plan))
+            problem = judge(trace, allowed or self.expected(scenario), also)
+            if problem is not None:
+                raise violation(problem)
+        said = "ended as it should" if scenarios else "is none of this check's"
+        raise Inconclusive(f"the run {replay.name}/{replay.plan.encode()} {said}; nothing else was tried")
+
+
+WRONG_WHEN_PLAIN = (
+    "workflow {!r} is wrong without any fault ({}): see FLOW-ORACLE-01. What faults add to it shows once that is mended"
+)
 
 
 def violation(problem: Problem) -> ClauseViolation:
     """The problem as what a check raises."""
-    return ClauseViolation(problem.got.replace(problem.trace.run_id, "run"), tell(problem))
+    trace = problem.trace
+    replay = Replay.of(trace.scenario, trace.plan).encode()
+    return ClauseViolation(problem.headline.replace(trace.run_id, "run"), tell(problem), replay=replay)

@@ -56,6 +56,8 @@ class BenchSettings:
     health: Health = field(default_factory=Health)
     memo: dict[str, Any] = field(default_factory=dict)
     """What several checks of this target share, such as one wait for many TTLs."""
+    replay: str | None = None
+    """The one captured run to do again, in place of all others."""
 
 
 class Space:

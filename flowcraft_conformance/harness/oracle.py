@@ -12,7 +12,14 @@ from typing import Any
 
 from flowcraft_conformance.checking.clock import VirtualClock
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
-from flowcraft_conformance.contract.keys import BLUEPRINT_ID, BLUEPRINT_VERSION, OUTPUTS_PREFIX, output_key
+from flowcraft_conformance.contract.keys import (
+    BLUEPRINT_ID,
+    BLUEPRINT_VERSION,
+    CONTEXT_KEY_LIMIT,
+    OUTPUTS_PREFIX,
+    output_key,
+    short_context_key,
+)
 from flowcraft_conformance.contract.options import RuntimeOptions
 from flowcraft_conformance.contract.payloads import NodeContext
 from flowcraft_conformance.contract.protocols import NodeFunction
@@ -60,9 +67,9 @@ class Outcome:
 
 
 def comparable(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a state that every right runtime agrees on."""
+    """The part of a state that every right runtime agrees on; a key that is too long stands as it is shortened."""
     return {
-        key: value
+        short_context_key(key) if len(key.encode(errors="surrogatepass")) > CONTEXT_KEY_LIMIT else key: value
         for key, value in state.items()
         if (not key.startswith("_") or key.startswith(OUTPUTS_PREFIX)) and key not in (BLUEPRINT_ID, BLUEPRINT_VERSION)
     }

@@ -69,6 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="put the fault proxy in front of the server whose URL or host:port this variable holds (repeatable)",
     )
     group.addoption("--flowcraft-seed", metavar="N", help="repeat the run that had this seed")
+    group.addoption("--flowcraft-replay", metavar="RUN", help="do one captured run again, as a failure names it")
 
 
 def pytest_configure(config: pytest.Config) -> None:

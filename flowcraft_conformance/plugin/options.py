@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flowcraft_conformance.contract.clauses.model import Target
+from flowcraft_conformance.harness.captured.replay import Replay
 from flowcraft_conformance.harness.profile import PROFILES, Profile
 from flowcraft_conformance.harness.target import TargetSpec
 from flowcraft_conformance.report.known_failures import KnownFailure, KnownFailuresError, read_known_failures
@@ -30,6 +31,7 @@ class KitOptions:
     strict: bool
     known_failures: Mapping[str, KnownFailure]
     proxy_variables: tuple[str, ...]
+    replay: str | None = None
 
 
 def read_options(config: pytest.Config) -> KitOptions:
@@ -52,6 +54,7 @@ def read_options(config: pytest.Config) -> KitOptions:
         strict=config.getoption("flowcraft_strict"),
         known_failures=_known_failures(config.getoption("flowcraft_known_failures")),
         proxy_variables=tuple(dict.fromkeys(_variable(text) for text in config.getoption("flowcraft_proxy"))),
+        replay=_replay(config.getoption("flowcraft_replay")),
     )
 
 
@@ -59,6 +62,13 @@ def _profile(name: str) -> Profile:
     if name not in PROFILES:
         raise pytest.UsageError(f"--flowcraft-profile={name}: unknown; choose {', '.join(PROFILES)}")
     return PROFILES[name]
+
+
+def _replay(text: str | None) -> str | None:
+    try:
+        return None if text is None else Replay.decode(text).encode()
+    except ValueError as error:
+        raise pytest.UsageError(f"--flowcraft-replay: {error}") from error
 
 
 def _variable(text: str) -> str:

@@ -107,7 +107,7 @@ class Reporting:
             verdict=_verdict(error),
             summary=_summary(error),
             observed=error.observed if isinstance(error, ClauseViolation) else "",
-            reproduce=self._reproduce(item, target, clause_id),
+            reproduce=self._reproduce(item, target, clause_id, getattr(error, "replay", "")),
             duration_seconds=call.duration,
             applies=not isinstance(error, NotApplicable),
             changed=changed,
@@ -124,7 +124,7 @@ class Reporting:
         name = TargetName(suite.part, item.parent.nodeid, f"{suite.__module__}:{suite.__qualname__}")
         return name, changed_checks(cls)
 
-    def _reproduce(self, item: pytest.Item, target: TargetName, clause_id: str) -> str:
+    def _reproduce(self, item: pytest.Item, target: TargetName, clause_id: str, replay: str) -> str:
         words = ["pytest"]
         if target.suite is None:
             words += [f"--flowcraft-{target.kind}={target.text}", "-k", clause_id]
@@ -133,6 +133,8 @@ class Reporting:
         if self.options.profile.name != "standard":
             words.append(f"--flowcraft-profile={self.options.profile.name}")
         words.append(f"--flowcraft-seed={self.options.seed}")
+        if replay:
+            words.append(f"--flowcraft-replay={replay}")
         return shlex.join(words)
 
     def _show(self, report: pytest.TestReport, finding: Finding) -> None:

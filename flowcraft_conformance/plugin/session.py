@@ -129,7 +129,11 @@ class KitSession:
                 f"{spec.option}: {error}", "Name an AdapterHarness subclass, or a BaseDistributedAdapter subclass."
             ) from error
         target.settings = BenchSettings(
-            loop=self.loop, capabilities=declared, profile=self.options.profile, seed=self.options.seed
+            loop=self.loop,
+            capabilities=declared,
+            profile=self.options.profile,
+            seed=self.options.seed,
+            replay=self.options.replay,
         )
         target.adapter = AdapterTarget(harness, target.settings)
         target.adapter.open(spec.option)
@@ -208,6 +212,7 @@ class KitSession:
                     capabilities=Capabilities.of(made.capabilities),
                     profile=self.options.profile,
                     seed=self.options.seed,
+                    replay=self.options.replay,
                 )
                 self._class_adapters[key] = AdapterTarget(made, settings)
                 self._class_adapters[key].open(key)

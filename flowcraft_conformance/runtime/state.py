@@ -28,6 +28,7 @@ from flowcraft_conformance.contract.payloads import (
 from flowcraft_conformance.contract.protocols import IAsyncContext
 from flowcraft_conformance.runtime.added import ADDED_PREFIX, definition_from_json, group_key, group_size
 from flowcraft_conformance.runtime.routing import SKIPPED, Decision
+from flowcraft_conformance.runtime.short_keys import with_short_keys
 
 RUNTIME = "_runtime"
 THIS_RUNTIME = "flowcraft-conformance/1"
@@ -75,9 +76,9 @@ class RunState:
 
     def __init__(self, run_id: str, context: IAsyncContext) -> None:
         self.run_id = run_id
-        self.context = context
+        self.context = with_short_keys(context)
         self.keys = CoordinationKeys(run_id)
-        self.guarded = getattr(context, "patch_if_absent", None)
+        self.guarded = getattr(self.context, "patch_if_absent", None)
 
     async def write_once(self, guard: str, operations: Sequence[PatchOperation]) -> bool:
         """Apply the operations if the key ``guard`` is absent; they must set it. False: it was there."""

@@ -181,7 +181,8 @@ class CoordinationValues:
             expect(space, await store.get(key), None, "the key after delete")
             expect(space, await store.delete(key), None, "delete once more")
 
-        count, extend = ("increment",), ("extend_ttl",)
+        count: tuple[str, ...] = ("increment",)
+        extend: tuple[str, ...] = ("extend_ttl",)
         falsy: list[list[tuple[str, ...]]] = [[("set_if_not_exist", value)] for value in _LOOK_ABSENT]
         known = ([count], [count, count], [count, extend], *falsy)
         touch: st.SearchStrategy[tuple[str, ...]] = st.one_of(

@@ -11,6 +11,7 @@ from flowcraft_conformance.contract.payloads import JobPayload, NodeResult
 from flowcraft_conformance.contract.protocols import DistributedAdapter
 from flowcraft_conformance.contract.verdicts import ClauseViolation
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
+from flowcraft_conformance.harness.captured.events import at_calls
 from flowcraft_conformance.harness.captured.judging import Trace
 from flowcraft_conformance.harness.captured.plan import Kind
 from flowcraft_conformance.harness.captured.records import CallSeen
@@ -32,7 +33,7 @@ class WorkflowClients:
     @checks("START-01")
     def test_a_start_that_was_cut_off_is_completed(self, flowcraft_adapter_bench: AdapterBench) -> None:
         scenario = Scenario(EXAMPLES["three-starts"], kit_registry, {"k": 1})
-        flowcraft_adapter_bench.at_each(scenario, (Kind.CRASH, Kind.FAIL), _is_made_by_a_client)
+        flowcraft_adapter_bench.at_each(scenario, at_calls((Kind.CRASH, Kind.FAIL), _is_made_by_a_client))
 
     @checks("HITL-01")
     def test_a_wait_rests_until_it_is_resumed(self, flowcraft_adapter_bench: AdapterBench) -> None:

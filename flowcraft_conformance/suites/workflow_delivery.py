@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from flowcraft_conformance.checking.blueprints import flow, node
-from flowcraft_conformance.contract.options import CoordinationTtls
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
+from flowcraft_conformance.harness.captured.events import at_calls, changes_something, interleavings
 from flowcraft_conformance.harness.captured.judging import Trace
 from flowcraft_conformance.harness.captured.plan import Kind
 from flowcraft_conformance.harness.captured.records import CallSeen
 from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.harness.nodes import kit_registry
 from flowcraft_conformance.suites.suite import checks
-from flowcraft_conformance.suites.workflow_graphs import examples, random_scenarios
-
-_DISTURBED = ("diamond", "condition", "any", "transform", "fallback", "retry", "failure", "action", "parallel-edges",
-              "writes", "apart")  # fmt: skip
+from flowcraft_conformance.suites.workflow_graphs import DISTURBED, LONG, TWO_FAILURES, disturbed_graphs, examples
 
 
 class WorkflowDelivery:
@@ -22,73 +19,85 @@ class WorkflowDelivery:
 
     @checks("DLV-DUP-01")
     def test_every_job_twice_at_every_moment(self, flowcraft_adapter_bench: AdapterBench) -> None:
-        flowcraft_adapter_bench.search(examples(*_DISTURBED), (Kind.DUPLICATE,))
+        flowcraft_adapter_bench.search(examples(*DISTURBED), (Kind.DUPLICATE,), when_plain=())
 
     @checks("DLV-DUP-01")
     def test_duplicates_on_random_graphs(self, flowcraft_adapter_bench: AdapterBench) -> None:
         bench = flowcraft_adapter_bench
-        bench.search(random_scenarios(bench.random(), 12), (Kind.DUPLICATE,))
+        bench.search(disturbed_graphs(bench), (Kind.DUPLICATE,), when_plain=())
 
     @checks("DLV-CRASH-01")
     def test_a_crash_at_every_await(self, flowcraft_adapter_bench: AdapterBench) -> None:
-        flowcraft_adapter_bench.search(examples(*_DISTURBED), (Kind.CRASH,), orders=False)
+        flowcraft_adapter_bench.search(examples(*DISTURBED), (Kind.CRASH,), orders=False, when_plain=())
 
     @checks("DLV-CRASH-01")
     def test_a_crash_after_every_change(self, flowcraft_adapter_bench: AdapterBench) -> None:
         for scenario in examples("diamond", "condition"):
-            flowcraft_adapter_bench.at_each(scenario, (Kind.CRASH,), _changes_something, before=False)
+            flowcraft_adapter_bench.at_each(
+                scenario, at_calls((Kind.CRASH,), changes_something, before=False), when_plain=()
+            )
 
     @checks("DLV-CRASH-01")
     def test_crashes_on_random_graphs(self, flowcraft_adapter_bench: AdapterBench) -> None:
         bench = flowcraft_adapter_bench
-        bench.search(random_scenarios(bench.random(), 12), (Kind.CRASH, Kind.DUPLICATE))
+        bench.search(disturbed_graphs(bench), (Kind.CRASH, Kind.DUPLICATE), when_plain=())
 
     @checks("FAULT-01")
     def test_one_failing_call_at_every_point(self, flowcraft_adapter_bench: AdapterBench) -> None:
-        flowcraft_adapter_bench.search(examples(*_DISTURBED), (Kind.FAIL,), orders=False)
+        flowcraft_adapter_bench.search(examples(*DISTURBED), (Kind.FAIL,), orders=False, when_plain=())
 
     @checks("FAULT-01")
     def test_a_job_or_result_that_is_refused_once(self, flowcraft_adapter_bench: AdapterBench) -> None:
         for scenario in examples("diamond", "failure"):
-            flowcraft_adapter_bench.at_each(scenario, (Kind.FAIL,), _tells_others)
+            flowcraft_adapter_bench.at_each(scenario, at_calls((Kind.FAIL,), _tells_others), when_plain=())
 
     @checks("HB-01")
     def test_a_worker_that_wakes_up_after_its_lease(self, flowcraft_adapter_bench: AdapterBench) -> None:
         chosen = examples("writes", "diamond", "any", "failure", "retry", "transform")
-        flowcraft_adapter_bench.search(chosen, (Kind.PAUSE,), orders=False)
+        flowcraft_adapter_bench.search(chosen, (Kind.PAUSE,), orders=False, when_plain=())
 
     @checks("HB-01")
     def test_a_worker_that_wakes_up_before_a_change(self, flowcraft_adapter_bench: AdapterBench) -> None:
         for scenario in examples("writes"):
-            flowcraft_adapter_bench.at_each(scenario, (Kind.PAUSE,), _changes_something, after=False)
+            flowcraft_adapter_bench.at_each(
+                scenario, at_calls((Kind.PAUSE,), changes_something, after=False), when_plain=()
+            )
 
     @checks("HB-01")
     def test_any_coordination_key_may_be_lost(self, flowcraft_adapter_bench: AdapterBench) -> None:
         chosen = examples("any", "diamond", "skipped-branch", "failure", "any-of-three", "apart")
-        flowcraft_adapter_bench.search(chosen, (Kind.EXPIRE,))
+        flowcraft_adapter_bench.search(chosen, (Kind.EXPIRE,), when_plain=())
 
     @checks("HB-01")
     def test_a_node_may_take_longer_than_every_lease(self, flowcraft_adapter_bench: AdapterBench) -> None:
-        ttls = CoordinationTtls(fanin=20, joinlock=20, poison=20, cancel=20, nodelock=10, blueprint=20)
-        long = flow("long", node("b", "slow", seconds=100), "a>b a>c b>d c>d")
-        scenario = Scenario(long, kit_registry, ttls=ttls)
-        flowcraft_adapter_bench.search([scenario], (Kind.DUPLICATE, Kind.FAIL), also=_ran_twice_under_its_lease)
+        flowcraft_adapter_bench.search(
+            [LONG], (Kind.DUPLICATE, Kind.FAIL), also=_ran_twice_under_its_lease, when_plain=()
+        )
+
+    @checks("DLV-MULTI-01")
+    def test_two_jobs_done_in_the_middle_of_each_other(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for scenario in examples("sibling-writes", "any"):
+            flowcraft_adapter_bench.at_each(scenario, interleavings, when_plain=())
+
+    @checks("DLV-MULTI-01")
+    def test_interleaved_jobs_of_many_workflows(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        bench = flowcraft_adapter_bench
+        chosen = examples("three-starts", "condition", "any-of-three", "apart", "fallback", "failure")
+        bench.search([*chosen, *disturbed_graphs(bench)], (Kind.INTERLEAVE,), orders=False, when_plain=())
 
     @checks("RESULT-01")
     def test_one_final_status_published_once(self, flowcraft_adapter_bench: AdapterBench) -> None:
-        two_failures = flow("two-failures", node("b", "fail"), node("c", "fail"), "a>b a>c")
-        chosen = [*examples("apart", "two-sinks", "failure", "any"), Scenario(two_failures, kit_registry)]
-        flowcraft_adapter_bench.search(chosen, (Kind.DUPLICATE, Kind.CRASH, Kind.FAIL))
+        chosen = [*examples("apart", "two-sinks", "failure", "any"), TWO_FAILURES]
+        flowcraft_adapter_bench.search(
+            chosen,
+            (Kind.DUPLICATE, Kind.CRASH, Kind.FAIL),
+            when_plain=("ends", "says_one_thing", "says_it_once"),
+        )
 
     @checks("RESULT-02")
     def test_the_reason_names_the_node_and_its_error(self, flowcraft_adapter_bench: AdapterBench) -> None:
         unpaid = flow("unpaid", node("payment", "fail", message="boom"), "order>payment order>parcel")
         flowcraft_adapter_bench.plain(Scenario(unpaid, kit_registry), also=_names_node_and_error)
-
-
-def _changes_something(call: CallSeen) -> bool:
-    """Whether the call leaves something behind: between two of these, a worker may as well die here as there."""
-    return call.part in ("store", "context", "queue", "result") and call.name not in ("get", "has", "to_dict")
 
 
 def _tells_others(call: CallSeen) -> bool:

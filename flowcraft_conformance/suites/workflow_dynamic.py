@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from flowcraft_conformance.checking.dynamic_blueprints import DAY_SECONDS
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
+from flowcraft_conformance.harness.captured.events import at_calls
 from flowcraft_conformance.harness.captured.judging import Trace
 from flowcraft_conformance.harness.captured.plan import Kind
 from flowcraft_conformance.harness.captured.records import CallSeen
@@ -24,7 +25,7 @@ class WorkflowDynamic:
     @checks("SUB-01")
     def test_a_loop_repeated_or_cut_off_at_every_change(self, flowcraft_adapter_bench: AdapterBench) -> None:
         for scenario in dynamic("loop-at-the-start"):
-            flowcraft_adapter_bench.at_each(scenario, _LOST_OR_REPEATED, _commits_or_enqueues, before=False)
+            flowcraft_adapter_bench.at_each(scenario, at_calls(_LOST_OR_REPEATED, _commits_or_enqueues, before=False))
 
     @checks("SUB-01")
     def test_a_sleep_takes_its_time_once(self, flowcraft_adapter_bench: AdapterBench) -> None:
@@ -32,13 +33,13 @@ class WorkflowDynamic:
         for scenario in chosen:
             flowcraft_adapter_bench.plain(scenario, also=_slept_as_told)
         for scenario in chosen[:1]:
-            flowcraft_adapter_bench.at_each(scenario, (Kind.CRASH,), _may_follow_a_sleep, also=_slept_as_told)
+            flowcraft_adapter_bench.at_each(scenario, at_calls((Kind.CRASH,), _may_follow_a_sleep), also=_slept_as_told)
         flowcraft_adapter_bench.search([*chosen, *dynamic("sleep-in-a-loop")], tuple(Kind), share=0.5)
 
     @checks("SUB-01")
     def test_what_a_node_has_added_outlives_its_worker(self, flowcraft_adapter_bench: AdapterBench) -> None:
         for scenario in dynamic("batch", "added"):
-            flowcraft_adapter_bench.at_each(scenario, _LOST_OR_REPEATED, _commits_or_enqueues, before=False)
+            flowcraft_adapter_bench.at_each(scenario, at_calls(_LOST_OR_REPEATED, _commits_or_enqueues, before=False))
         flowcraft_adapter_bench.search(dynamic("added", "added-by-added"), tuple(Kind), share=0.5)
 
     @checks("SUB-01")

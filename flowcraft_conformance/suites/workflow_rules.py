@@ -8,11 +8,12 @@ from flowcraft_conformance.checking.blueprints import flow, node, wide_join
 from flowcraft_conformance.contract.blueprint import NodeConfig, WorkflowBlueprint
 from flowcraft_conformance.contract.verdicts import ClauseViolation
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
+from flowcraft_conformance.harness.captured.events import at_calls
 from flowcraft_conformance.harness.captured.judging import Trace
 from flowcraft_conformance.harness.captured.plan import Kind
 from flowcraft_conformance.harness.captured.records import CallSeen
 from flowcraft_conformance.suites.suite import checks
-from flowcraft_conformance.suites.workflow_graphs import examples, random_scenarios, scenario_of
+from flowcraft_conformance.suites.workflow_graphs import every_workflow, examples, random_scenarios, scenario_of
 
 _NOTHING: tuple[Kind, ...] = ()
 """No event: the orders of delivery only."""
@@ -20,6 +21,10 @@ _NOTHING: tuple[Kind, ...] = ()
 
 class WorkflowRules:
     """What a workflow means, whoever runs it."""
+
+    @checks("FLOW-ORACLE-01")
+    def test_a_run_without_any_fault_ends_as_in_one_process(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        flowcraft_adapter_bench.each_plain(every_workflow(flowcraft_adapter_bench))
 
     @checks("FLOW-ORACLE-01")
     def test_every_example_ends_as_in_one_process(self, flowcraft_adapter_bench: AdapterBench) -> None:
@@ -39,7 +44,9 @@ class WorkflowRules:
     @checks("FLOW-ORDER-01")
     def test_a_queue_goes_on_beside_a_worker_that_died(self, flowcraft_adapter_bench: AdapterBench) -> None:
         for scenario in examples("chain", "diamond", watch_outputs=True):
-            flowcraft_adapter_bench.at_each(scenario, (Kind.CRASH, Kind.PAUSE), _is_a_job, also=_started_too_early)
+            flowcraft_adapter_bench.at_each(
+                scenario, at_calls((Kind.CRASH, Kind.PAUSE), _is_a_job), also=_started_too_early
+            )
 
     @checks("FLOW-ROUTE-01")
     def test_actions_and_conditions_choose_the_edges(self, flowcraft_adapter_bench: AdapterBench) -> None:
@@ -75,6 +82,10 @@ class WorkflowRules:
     def test_an_any_join_runs_once_with_its_winner(self, flowcraft_adapter_bench: AdapterBench) -> None:
         chosen = examples("any", "any-of-three", "parallel-any", "any-none", "skipped-behind-any")
         flowcraft_adapter_bench.search(chosen, tuple(Kind))
+
+    @checks("JOIN-ANY-01")
+    def test_the_first_to_arrive_at_an_any_join_wins(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        flowcraft_adapter_bench.search(examples("any", "any-of-three"), _NOTHING, also=_another_one_won)
 
     @checks("JOIN-FAIL-01")
     def test_a_join_behind_a_failure_does_not_run(self, flowcraft_adapter_bench: AdapterBench) -> None:
@@ -141,6 +152,20 @@ def _started_too_early(trace: Trace) -> str | None:
         is_early = len(missing) == len(before[execution.node]) if execution.node in any_joins else bool(missing)
         if missing and is_early:
             return f"node {execution.node!r} started before the output of {missing[0]!r} was stored"
+    return None
+
+
+def _another_one_won(trace: Trace) -> str | None:
+    """Whether join ``d`` was given another's output than that of the predecessor that was done first.
+
+    Each job of the run was over before the next one was delivered.
+    """
+    before = {edge.source for edge in trace.scenario.blueprint.edges if edge.target == "d"}
+    arrived = [delivery.job.node_id for delivery in trace.deliveries if delivery.job.node_id in before]
+    for execution in trace.executions:
+        by = execution.input.get("by") if execution.node == "d" and isinstance(execution.input, dict) else arrived[0]
+        if by != arrived[0]:
+            return f"join 'd' was given the output of {by!r}, and {arrived[0]!r} was done before it"
     return None
 
 

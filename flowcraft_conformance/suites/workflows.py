@@ -10,9 +10,10 @@ from flowcraft_conformance.suites.workflow_clients import WorkflowClients
 from flowcraft_conformance.suites.workflow_delivery import WorkflowDelivery
 from flowcraft_conformance.suites.workflow_dynamic import WorkflowDynamic
 from flowcraft_conformance.suites.workflow_rules import WorkflowRules
+from flowcraft_conformance.suites.workflow_surface import WorkflowSurface
 
 
-class WorkflowSuite(WorkflowRules, WorkflowDelivery, WorkflowClients, WorkflowDynamic, Suite):
+class WorkflowSuite(WorkflowRules, WorkflowDelivery, WorkflowClients, WorkflowDynamic, WorkflowSurface, Suite):
     """Judges an adapter. Override the fixture ``flowcraft_adapter_harness`` to use it in your own repository."""
 
     part: ClassVar[Target] = Target.ADAPTER

@@ -131,7 +131,7 @@ def undo_end(last: str, *, told: bool = False) -> Step:
         await context.delete(f"_walked.{last}")
         store = await world.harness.create_store()
         await store.delete(CoordinationKeys(world.run_id).final())
-        world.results.clear()
+        world.published.clear()
 
     return undo
 

@@ -68,8 +68,8 @@ WAITING: tuple[Clause, ...] = (
             "the payload lacks the blueprint id, or names it differently",
         ),
         checked_by=(
-            "A recording event bus is held against the enqueues and the outcomes of the jobs; then it raises or never "
-            "returns at every call, and the run must end as before."
+            "A recording event bus is held against the enqueues and the outcomes of the jobs; then it raises, at each "
+            "single call and at all of them, and the run must end as before."
         ),
     ),
     Clause(
@@ -128,8 +128,9 @@ WAITING: tuple[Clause, ...] = (
             "the queue keeps finished jobs for ever (BullMQ without removeOnComplete)",
         ),
         checked_by=(
-            "All coordination keys that a run touches are recorded; after runs that complete, fail, crash and are "
-            "resumed, each must be absent or expire within its TTL, and no task may be left."
+            "All coordination keys that a run writes are recorded; after runs that complete, fail and are disturbed, "
+            "time goes on for twice the longest TTL, with whoever still wakes up in it: each key must be gone then, and "
+            "none may have been written or extended for much longer."
         ),
     ),
 )

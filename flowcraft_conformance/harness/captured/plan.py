@@ -20,6 +20,8 @@ class Kind(StrEnum):
     """The worker stands still until its lease is over and its job is done elsewhere; then it goes on."""
     EXPIRE = "x"
     """A coordination key is lost, as after its TTL."""
+    INTERLEAVE = "i"
+    """Another job that is due is done on another worker, while this one stands in the middle of its own."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,7 +29,9 @@ class Event:
     """One event. ``at`` numbers the calls of the run from 0; ``after``: once the call has been applied.
 
     ``what``: of a duplicate the number of the delivery to repeat, of an expiry the number of the key among those there
-    are. ``hold``: a duplicate stands at its own call of this number until the first delivery is done.
+    are, of an interleaving the number of the job among those that are due. ``hold``: the job delivered here stands at
+    its own call of this number; a duplicate until the first delivery is done, an interleaved job until the call here:
+    both are then made at the same moment.
     """
 
     at: int
@@ -38,12 +42,13 @@ class Event:
 
     def __str__(self) -> str:
         """As it stands in a token."""
-        what = f":{self.what}" if self.kind in (Kind.DUPLICATE, Kind.EXPIRE) else ""
+        what = f":{self.what}" if self.kind in _WITH_NUMBER else ""
         hold = f"@{self.hold}" if self.hold is not None else ""
         return f"{self.kind}{self.at}{'+' if self.after else ''}{what}{hold}"
 
 
-_EVENT = re.compile(r"([cfdpx])(\d+)(\+?)(?::(\d+))?(?:@(\d+))?")
+_WITH_NUMBER = (Kind.DUPLICATE, Kind.EXPIRE, Kind.INTERLEAVE)
+_EVENT = re.compile(r"([cfdpxi])(\d+)(\+?)(?::(\d+))?(?:@(\d+))?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ class CallSeen:
     about: str
     keys: int = 0
     """Coordination keys there are that can be lost."""
+    waiting: int = 0
+    """Jobs that are due while this call is made."""
     place: str = ""
     """Of a call that something happened to: file and line in the adapter's own code."""
 
@@ -70,6 +72,16 @@ class Delivery:
     hold_at: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KeyLeft:
+    """A coordination key that is there long after the end of its run; times in seconds after that end."""
+
+    key: str
+    written: float
+    """When it was last written or extended; negative: before the end."""
+    ends: float
+
+
 _LINES_OF_PLACE = 2
 _NODE_LOCKS = "flowcraft:nodelock:"
 _KIT = str(Path(__file__).parent)
@@ -82,6 +94,8 @@ class LiveKeys:
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self.deadlines: dict[str, float] = {}
+        self.armed_at: dict[str, float] = {}
+        """When each key was last written or extended."""
         self._first = float("inf")
 
     @property
@@ -91,6 +105,7 @@ class LiveKeys:
 
     def arm(self, key: str, ttl: float) -> None:
         """The key now ends so much later."""
+        self.armed_at[key] = self._clock.monotonic()
         self.deadlines[key] = self._clock.monotonic() + ttl
         self._first = min(self._first, self.deadlines[key])
 

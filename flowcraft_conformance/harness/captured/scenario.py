@@ -21,6 +21,9 @@ Step = Callable[["World", DistributedAdapter], Coroutine[Any, Any, Any]]
 BeforeDelivery = Callable[["World", DistributedAdapter, JobPayload], Coroutine[Any, Any, bool]]
 
 
+RUN = "{run}"
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """What is run. ``steps``: what a client does, one step at the start and one each time nothing is left to do.
@@ -42,6 +45,14 @@ class Scenario:
     watch_outputs: bool = False
     """Whether each execution is to be noted with the outputs that were stored when it began."""
     ttls: CoordinationTtls = field(default_factory=CoordinationTtls)
+    run_name: str = RUN
+    """The run's id, with a unique name in the place of ``{run}``."""
+    beside: tuple[tuple[str, WorkflowBlueprint], ...] = ()
+    """Other runs that are started with this one: their ids as in ``run_name``, and their blueprints."""
+    dead_bus: bool = False
+    """Whether every call to the event bus fails."""
+    watch_keys: bool = False
+    """Whether the run is watched after its end, until its coordination keys should be gone."""
 
     async def outcomes(self) -> PossibleOutcomes:
         """How it may end when nothing is done to it."""
@@ -55,3 +66,5 @@ class Scenario:
 async def start(world: World, client: DistributedAdapter) -> None:
     """The first step of every run."""
     await client.start_run(world.scenario.blueprint.id, dict(world.scenario.initial_context), world.run_id)
+    for run_id, blueprint in world.beside.items():
+        await client.start_run(blueprint.id, {}, run_id)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 from flowcraft_conformance.contract.keys import BLUEPRINT_ID
 from flowcraft_conformance.contract.payloads import DeleteOp
-from flowcraft_conformance.contract.protocols import ICoordinationStore
+from flowcraft_conformance.contract.protocols import IAsyncContext, ICoordinationStore
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
-from flowcraft_conformance.harness.captured.judging import Problem, Trace, judge
+from flowcraft_conformance.harness.captured.events import single_events
+from flowcraft_conformance.harness.captured.judging import Also, Problem, Trace, judge
 from flowcraft_conformance.harness.captured.orders import DeliveryOrders
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
-from flowcraft_conformance.harness.captured.records import CallSeen
 from flowcraft_conformance.harness.captured.scenario import Scenario
-from flowcraft_conformance.harness.captured.worker import NOT_OF_THE_TARGET
+from flowcraft_conformance.harness.captured.shrinking import Shrinking
 from flowcraft_conformance.harness.captured.world import World
 from flowcraft_conformance.harness.oracle import PossibleOutcomes
 
@@ -25,7 +25,6 @@ _MOST_ORDERS = 300
 """Orders of delivery of one scenario that are tried one by one; where there are more, others are drawn."""
 _DRAWN_ORDERS = 60
 _MOST_MISSES = 1000
-_MOST_SHRINKING = 150
 
 
 @dataclass(slots=True)
@@ -68,24 +67,21 @@ class Captured:
             await world.run()
         except Exception as raised:
             error = raised
-        state = await self.clean(world)
+        states = await self.clean(world)
+        state = states[world.run_id]
         return Trace(
             scenario, plan, world.run_id, world.calls, world.deliveries, world.executions, world.results,
             world.enqueued, world.happened, world.events, world.choices, state, world.crashed_stacks, world.versions,
-            world.hangs, world.disturbed, error,
+            world.hangs, world.disturbed, error, world.beside, world.published, states, world.left,
+            world.client_errors,
         )  # fmt: skip
 
-    async def clean(self, world: World) -> dict[str, object]:
-        """Remove a run from the target; its last state."""
-        context = world.open_context()
-        state = dict(await context.to_dict())
-        gone = [DeleteOp(key) for key in state if key != BLUEPRINT_ID]
-        for first in range(0, len(gone), 20):
-            await context.patch(gone[first : first + 20])
-        await context.delete(BLUEPRINT_ID)
+    async def clean(self, world: World) -> dict[str, dict[str, object]]:
+        """Remove the runs of a world from the target; the last state of each."""
+        states = {run_id: await _remove(world.open_context(run_id)) for run_id in (world.run_id, *world.beside)}
         await world.delete_keys()
         await world.disconnect()
-        return state
+        return states
 
     async def search(
         self,
@@ -96,12 +92,15 @@ class Captured:
         kinds: Sequence[Kind] = tuple(Kind),
         orders: bool = True,
         allowed: PossibleOutcomes | None = None,
+        same_graph: bool = False,
         seed: int = 0,
-        also: Callable[[Trace], str | None] | None = None,
+        also: Also | None = None,
+        shrink_plain: bool = True,
     ) -> SearchResult:
         """Try single events at every call, orders of delivery, then pairs at random; end at the first problem.
 
-        The problem is made smaller before it is returned. ``also``: one rule more than :func:`judge` has.
+        The problem is made smaller before it is returned, one without a plan only if ``shrink_plain``. ``also``: one
+        rule more than :func:`judge` has. ``same_graph``: the problem is to be shown on this graph.
         """
         expected = allowed or await scenario.outcomes()
         result = SearchResult()
@@ -122,36 +121,32 @@ class Captured:
             for stack in trace.stacks:
                 result.stacks.update(stack)
             problem = judge(trace, expected, also)
+            if problem is not None and problem.is_plain and not shrink_plain:
+                result.problem = problem
+                break
             if problem is not None:
-                result.problem = await self._smaller(problem, base, expected, also)
+                shrinking = Shrinking(self.run_plan, expected, also, same_graph=same_graph)
+                result.problem = await shrinking.smallest(problem, base)
                 break
         result.all_orders = ordered.exhausted
         return result
 
-    async def _smaller(
-        self, problem: Problem, plain: Trace, allowed: PossibleOutcomes, also: Callable[[Trace], str | None] | None
-    ) -> Problem:
-        """The same rule broken by less: fewer events, a plainer order, earlier calls."""
-        tries = 0
-        improved = True
-        while improved and tries < _MOST_SHRINKING:
-            improved = False
-            for plan in (*_alone(problem.trace, plain), *_simpler(problem.trace.plan)):
-                tries += 1
-                found = judge(await self.run_plan(problem.trace.scenario, plan), allowed, also)
-                if found is not None and found.rule == problem.rule:
-                    problem, improved = found, True
-                    break
-                if tries >= _MOST_SHRINKING:
-                    break
-        return problem
+
+async def _remove(context: IAsyncContext) -> dict[str, object]:
+    """Remove the state of a run; what it was."""
+    state = dict(await context.to_dict())
+    gone = [DeleteOp(key) for key in state if key != BLUEPRINT_ID]
+    for first in range(0, len(gone), 20):
+        await context.patch(gone[first : first + 20])
+    await context.delete(BLUEPRINT_ID)
+    return state
 
 
 def _plans(base: Trace, kinds: Sequence[Kind], orders: DeliveryOrders, dice: random.Random) -> Iterator[Plan]:
     """Distinct plans: the plain one, then single events, orders of delivery and random mixtures by turns."""
     yield Plan()
     seen = {Plan()}
-    events = list(_single_events(base, kinds))
+    events = list(single_events(base, kinds))
     varied = any(ways > 1 for ways in base.choices) and not orders.exhausted
     mixed = _mixtures(base, events, varied, dice)
     singles = (Plan((event,)) for event in _by_turns(events, dice))
@@ -200,24 +195,6 @@ def _mixtures(base: Trace, events: Sequence[Event], varied: bool, dice: random.R
         yield plan
 
 
-def _single_events(base: Trace, kinds: Sequence[Kind]) -> Iterator[Event]:
-    """Every single event at every call of the plain run."""
-    deliveries = len(base.deliveries)
-    for call in base.calls:
-        for after in (False, True):
-            for kind in (Kind.CRASH, Kind.FAIL, Kind.PAUSE):
-                if kind in kinds and not (kind is Kind.FAIL and call.part in NOT_OF_THE_TARGET):
-                    yield Event(call.number, kind, after)
-            if Kind.DUPLICATE in kinds and call.delivery >= 0:
-                for what in range(min(call.delivery + 1, deliveries)):
-                    yield Event(call.number, Kind.DUPLICATE, after, what)
-                for hold in (1, 4, 8):
-                    yield Event(call.number, Kind.DUPLICATE, after, call.delivery, hold)
-        if Kind.EXPIRE in kinds:
-            for what in range(call.keys):
-                yield Event(call.number, Kind.EXPIRE, what=what)
-
-
 def _moved(event: Event, base: Trace, dice: random.Random) -> Event:
     """The event somewhere else, beyond the plain run too, as another event may make a run longer."""
     return replace(event, at=dice.randrange(len(base.calls) + len(base.calls) // 2 + 1))
@@ -225,32 +202,3 @@ def _moved(event: Event, base: Trace, dice: random.Random) -> Event:
 
 def _random_order(base: Trace, dice: random.Random) -> tuple[int, ...]:
     return tuple(dice.randrange(4) for _ in range(len(base.choices) + 2))
-
-
-def _alone(trace: Trace, plain: Trace) -> Iterator[Plan]:
-    """Each of several events alone, at the calls of the plain run that are the same: its number there is another."""
-    if len(trace.plan.events) < 2:
-        return
-    for event, seen in trace.happened:
-        same = [call.number for call in plain.calls if _identity(call, plain) == _identity(seen, trace)]
-        for at in same:
-            yield Plan((replace(event, at=at),))
-
-
-def _identity(call: CallSeen, trace: Trace) -> tuple[str, str, str]:
-    return call.part, call.name, call.about.replace(trace.run_id, "")
-
-
-def _simpler(plan: Plan) -> Iterator[Plan]:
-    for number in range(len(plan.events)):
-        yield replace(plan, events=plan.events[:number] + plan.events[number + 1 :])
-    if plan.order:
-        yield replace(plan, order=())
-        yield replace(plan, order=plan.order[: len(plan.order) // 2])
-        for number, choice in enumerate(plan.order):
-            if choice:
-                yield replace(plan, order=(*plan.order[:number], 0, *plan.order[number + 1 :]))
-    for number, event in enumerate(plan.events):
-        for at in sorted({event.at // 2, event.at - 1} - {event.at, -1}):
-            moved = replace(event, at=at)
-            yield replace(plan, events=(*plan.events[:number], moved, *plan.events[number + 1 :]))

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from flowcraft_conformance.checking.clock import VirtualClock
-from flowcraft_conformance.harness.captured.records import CallSeen
+from flowcraft_conformance.harness.captured.records import CallSeen, LiveKeys
 
 if TYPE_CHECKING:
     from flowcraft_conformance.harness.captured.worker import Worker
@@ -26,6 +26,7 @@ class Turns:
 
     def __init__(self) -> None:
         self.clock = VirtualClock()
+        self.keys = LiveKeys(self.clock)
         self.calls: list[CallSeen] = []
         self.closed = False
         self.in_flight = 0

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 NOT_OF_THE_TARGET = ("node", "clock")
 """Calls that no plan lets fail: a node fails by itself, time does not; what fails are the calls around them."""
 
+_TURNS_TO_WAKE_UP = 2
+
 
 class Worker:
     """One adapter instance, every call of which passes :meth:`call`."""
@@ -27,6 +29,8 @@ class Worker:
         self.dead = False
         self.stopped: asyncio.Future[None] | None = None
         self.delivery: Delivery | None = None
+        self.beside: Worker | None = None
+        """Who makes a call at the same moment as this one makes its next."""
 
     @property
     def stands(self) -> bool:
@@ -48,7 +52,10 @@ class Worker:
             await self._happens(events, seen, after=False)
         if expiring:
             await world.expire_keys()
-        result = await (make() if part in NOT_OF_THE_TARGET else self._in_flight(make))
+        if self.beside is not None:
+            result = await self._at_the_same_moment(make)
+        else:
+            result = await (make() if part in NOT_OF_THE_TARGET else self._in_flight(make))
         if events:
             await self._happens(events, seen, after=True)
         return result
@@ -59,6 +66,22 @@ class Worker:
             return await make()
         finally:
             self.world.in_flight -= 1
+
+    async def _at_the_same_moment(self, make: Callable[[], Awaitable[Any]]) -> Any:
+        beside, self.beside = self.beside, None
+        assert beside is not None
+        call = asyncio.ensure_future(self._later(make))
+        try:
+            await self.world.go_on_beside(beside)
+            return await call
+        finally:
+            call.cancel()
+
+    async def _later(self, make: Callable[[], Awaitable[Any]]) -> Any:
+        """The call, once the other worker has come from where it stands to its own."""
+        for _ in range(_TURNS_TO_WAKE_UP):
+            await asyncio.sleep(0)
+        return await self._in_flight(make)
 
     async def alive(self) -> None:
         """Return at once on a live worker, never on a dead one, and later on one that stands still."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -14,20 +14,21 @@ from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOption
 from flowcraft_conformance.contract.payloads import FinalResult, JobDeferred, JobPayload, NodeContext
 from flowcraft_conformance.contract.protocols import DistributedAdapter, IAsyncContext, ICoordinationStore
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
+from flowcraft_conformance.harness.captured.leftovers import keys_left
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.records import (
     CallSeen,
     Delivery,
     Execution,
     InjectedError,
-    LiveKeys,
+    KeyLeft,
     LivelockError,
     Queued,
     QuietLogger,
     place_in_adapter,
     stacks_of_tasks,
 )
-from flowcraft_conformance.harness.captured.scenario import Scenario, Step, start
+from flowcraft_conformance.harness.captured.scenario import RUN, Scenario, Step, start
 from flowcraft_conformance.harness.captured.turns import REAL_WAIT_SECONDS, Turns
 from flowcraft_conformance.harness.captured.worker import Worker
 from flowcraft_conformance.harness.captured.wrapped import (
@@ -58,9 +59,10 @@ class World(Turns):
         self.harness = harness
         self.scenario = scenario
         self.plan = plan
-        self.run_id = run_id
+        self.run_id = scenario.run_name.replace(RUN, run_id)
+        self.beside = {name.replace(RUN, run_id): blueprint for name, blueprint in scenario.beside}
+        """The other runs, by their ids."""
         super().__init__()
-        self.keys = LiveKeys(self.clock)
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.events_at: dict[int, tuple[Event, ...]] = {}
         for event in plan.events:
@@ -69,7 +71,7 @@ class World(Turns):
         self.queue: list[Queued] = []
         self.deliveries: list[Delivery] = []
         self.executions: list[Execution] = []
-        self.results: list[FinalResult] = []
+        self.published: list[tuple[str, FinalResult]] = []
         self.enqueued: list[str] = []
         self.crashed_stacks: list[list[tuple[str, int]]] = []
         self._order = list(plan.order)
@@ -77,6 +79,8 @@ class World(Turns):
         self._workers: list[Worker] = []
         self._numbers = 0
         self._standing: list[tuple[Worker, asyncio.Future[Any]]] = []
+        self._interleaved: list[asyncio.Future[Any]] = []
+        """What is done in the middle of a delivery, and may outlast it."""
         self._registry = scenario.registry()
         self._store = store
         self._adapters: list[DistributedAdapter] = []
@@ -84,6 +88,8 @@ class World(Turns):
         self._most_deliveries = _MOST_DELIVERIES + 4 * len(scenario.blueprint.nodes)
         self.versions: dict[int, object] = {}
         """Of each worker the version of the scenario's blueprint that it knows."""
+        self.client_errors: list[BaseException] = []
+        self.left: tuple[KeyLeft, ...] = ()
         self.disturbed = 0
         """Crashes, failed calls and lost leases: each may cost one more execution or publication."""
 
@@ -93,7 +99,7 @@ class World(Turns):
         """A new adapter instance, wrapped."""
         worker = Worker(self, self._numbers)
         self._numbers += 1
-        known = blueprints or (self.scenario.blueprint, *self.scenario.blueprints)
+        known = blueprints or (self.scenario.blueprint, *self.scenario.blueprints, *self.beside.values())
         self.versions[worker.number] = known[0].metadata.get("version")
         clock = WrappedClock(worker)
         options = AdapterOptions(
@@ -126,9 +132,9 @@ class World(Turns):
 
             await worker.call("queue", "enqueue_job", job.node_id, put)
 
-        async def publish_final_result(_run_id: str, result: FinalResult) -> None:
+        async def publish_final_result(run_id: str, result: FinalResult) -> None:
             async def publish() -> None:
-                self.results.append(result)
+                self.published.append((run_id, result))
 
             await worker.call("result", "publish_final_result", result.status, publish)
 
@@ -147,6 +153,15 @@ class World(Turns):
 
     # The run
 
+    @property
+    def results(self) -> list[FinalResult]:
+        """What was published of the run."""
+        return self.results_of(self.run_id)
+
+    def results_of(self, run_id: str) -> list[FinalResult]:
+        """What was published of one of the runs."""
+        return [result for published_of, result in self.published if published_of == run_id]
+
     async def run(self) -> None:
         """Run the scenario to its end under the plan.
 
@@ -158,6 +173,8 @@ class World(Turns):
             for step in (self.scenario.first or start, *self.scenario.steps):
                 await self._client_step(step)
                 await self._work_off()
+            if self.scenario.watch_keys:
+                self.left = await keys_left(self, self.scenario.ttls)
         finally:
             await self._close()
 
@@ -195,8 +212,10 @@ class World(Turns):
             await self._settle(task, client)
             if client.stopped is not None:
                 self._standing.append((client, task))
-            elif task.done() and not client.dead and task.exception() is None:
-                return
+            elif task.done() and not client.dead:
+                if (error := task.exception()) is None:
+                    return
+                self.client_errors.append(error)
         raise LivelockError(f"a client did not get through with {step.__name__}: {task}")
 
     async def _work_off(self, at_most: int = _NO_END) -> None:
@@ -209,10 +228,9 @@ class World(Turns):
                 continue
             if len(self.deliveries) > self._most_deliveries:
                 raise LivelockError(f"{len(self.deliveries)} deliveries and no end")
-            now = self.clock.monotonic()
-            due = [queued for queued in self.queue if queued.due <= now]
+            due = self._due()
             if not due:
-                self.clock.advance(min(queued.due for queued in self.queue) - now)
+                self.clock.advance(min(queued.due for queued in self.queue) - self.clock.monotonic())
                 continue
             choice = self._order.pop(0) % len(due) if self._order else 0
             self.choices.append(len(due))
@@ -220,6 +238,7 @@ class World(Turns):
             self.queue.remove(chosen)
             if await self._is_delivered(chosen.job):
                 await self.deliver(chosen.job)
+                await self._all_beside_done()
 
     async def _is_delivered(self, job: JobPayload) -> bool:
         if self.scenario.before_delivery is None:
@@ -233,7 +252,7 @@ class World(Turns):
         job = replace(job, is_last_attempt=job.attempt >= MOST_ATTEMPTS)
         delivery = Delivery(len(self.deliveries), job, worker.number, hold_at=hold_at)
         self.deliveries.append(delivery)
-        worker.delivery = delivery
+        worker.delivery, worker.beside = delivery, None
         task = self._spawn(worker.adapter.handle_job(job))
         await self._settle(task, worker)
         if worker.stopped is not None:
@@ -245,15 +264,34 @@ class World(Turns):
     async def _release(self, outcome: str) -> None:
         """Let workers that stand still go on to their end."""
         for worker, task in [pair for pair in self._standing if _outcome(pair[0]) == outcome]:
-            self._standing.remove((worker, task))
-            stopped, worker.stopped = worker.stopped, None
-            assert stopped is not None
-            stopped.set_result(None)
-            await self._settle(task, worker)
-            if worker.stands:
-                self._standing.append((worker, task))
-            elif worker.delivery is not None:
-                await self._finish(worker.delivery, task, worker)
+            await self._go_on(worker, task)
+
+    async def go_on_beside(self, worker: Worker) -> None:
+        """Let the worker of an interleaved job go on, and return once it is done."""
+        for standing, task in list(self._standing):
+            if standing is worker:
+                await self._beside(self._go_on(worker, task))
+
+    async def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do it in a task of its own: whoever stands here may be cancelled, a heartbeat say, and the job goes on."""
+        task = self._spawn(work)
+        self._interleaved.append(task)
+        await asyncio.shield(task)
+
+    async def _all_beside_done(self) -> None:
+        while self._interleaved:
+            await self._interleaved.pop()
+
+    async def _go_on(self, worker: Worker, task: asyncio.Future[Any]) -> None:
+        self._standing.remove((worker, task))
+        stopped, worker.stopped = worker.stopped, None
+        assert stopped is not None
+        stopped.set_result(None)
+        await self._settle(task, worker)
+        if worker.stands:
+            self._standing.append((worker, task))
+        elif worker.delivery is not None:
+            await self._finish(worker.delivery, task, worker)
 
     async def _finish(self, delivery: Delivery, task: asyncio.Future[Any], worker: Worker) -> None:
         """What a queue does at the outcome of a delivery; that of one which was paused comes too late to count."""
@@ -285,6 +323,8 @@ class World(Turns):
 
     async def happen(self, event: Event, seen: CallSeen, worker: Worker) -> None:
         """One event, at the call where ``worker`` stands."""
+        if event.kind is Kind.INTERLEAVE and not (worker.delivery and self._due()):
+            return
         self.happened.append((event, replace(seen, place=place_in_adapter())))
         if event.kind in (Kind.CRASH, Kind.FAIL):
             self.disturbed += 1
@@ -299,8 +339,24 @@ class World(Turns):
             await self._pause(worker)
         elif event.kind is Kind.EXPIRE:
             await self._expire(event.what)
+        elif event.kind is Kind.INTERLEAVE:
+            await self._beside(self._interleave(event, worker))
         elif self.deliveries:
             await self.deliver(self.deliveries[event.what % len(self.deliveries)].job, hold_at=event.hold)
+
+    async def _interleave(self, event: Event, worker: Worker) -> None:
+        due = self._due()
+        chosen = due[event.what % len(due)]
+        self.queue.remove(chosen)
+        before = {standing for standing, _ in self._standing}
+        await self.deliver(chosen.job, hold_at=event.hold)
+        held = [standing for standing, _ in self._standing if standing not in before and _outcome(standing) == "held"]
+        worker.beside = held[0] if held and not event.after else None
+
+    def _due(self) -> list[Queued]:
+        """The jobs that may be delivered now, in the order they were put on the queue."""
+        now = self.clock.monotonic()
+        return [queued for queued in self.queue if queued.due <= now]
 
     async def _pause(self, worker: Worker) -> None:
         if worker.delivery is not None:
@@ -321,9 +377,9 @@ class World(Turns):
             self.keys.forget(key)
             await self._store.delete(key)
 
-    def open_context(self) -> IAsyncContext:
-        """The state of the run, for a look from outside."""
-        return self._contexts(self.run_id)
+    def open_context(self, run_id: str | None = None) -> IAsyncContext:
+        """The state of a run, by default the scenario's own, for a look from outside."""
+        return self._contexts(run_id or self.run_id)
 
     async def delete_keys(self) -> None:
         """Remove the coordination keys that are left."""
@@ -346,8 +402,9 @@ class World(Turns):
         if worker.delivery is not None:
             delivery = worker.delivery.number
             worker.delivery.calls += 1
-        keys = len(self.keys.losable) if not self.plan.events else 0  # counted in runs that plans are made from
-        seen = CallSeen(number, worker.number, delivery, part, name, about, keys)
+        seen = CallSeen(number, worker.number, delivery, part, name, about)
+        if not self.plan.events:  # plans are made from such a run
+            seen = replace(seen, keys=len(self.keys.losable), waiting=len(self._due()))
         self.calls.append(seen)
         return seen
 

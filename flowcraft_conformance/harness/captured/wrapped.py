@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowcraft_conformance.contract.payloads import DeleteOp, NodeContext, PatchOperation
 from flowcraft_conformance.contract.protocols import IAsyncContext, ICoordinationStore, NodeFunction
+from flowcraft_conformance.harness.captured.records import InjectedError
 from flowcraft_conformance.harness.nodes import execution_name
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ class WrappedBus:
         """Note one event."""
 
         async def note() -> None:
+            if self._worker.world.scenario.dead_bus:
+                raise InjectedError("the event bus is down")
             self._worker.world.events.append((event, dict(payload)))
 
         await self._worker.call("bus", "emit", event, note)
