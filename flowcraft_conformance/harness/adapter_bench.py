@@ -147,14 +147,14 @@ class AdapterBench:
         """A generator: the same seed and check give the same numbers."""
         return random.Random(self.seed)
 
-    def run(self, body: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the kit's loop, within the profile's bound.
+    def run(self, body: Coroutine[Any, Any, T], *, seconds: float = 0) -> T:
+        """Run a coroutine on the kit's loop, within the profile's bound and ``seconds`` more.
 
         Raises:
             Inconclusive: time ran out.
         """
         profile = self.settings.profile
-        within = profile.check_seconds + self.settings.capabilities.call_timeout_seconds
+        within = seconds + profile.check_seconds + self.settings.capabilities.call_timeout_seconds
         try:
             return self.settings.loop.run(body, within=within, what=self.name)
         except CallTimeoutError as error:
