@@ -26,6 +26,7 @@ from flowcraft_conformance.harness.captured.story import tell
 from flowcraft_conformance.harness.errors import CallTimeoutError, TargetError
 from flowcraft_conformance.harness.harnesses import ADAPTER_METHODS
 from flowcraft_conformance.harness.harnesses import harness_class as harness_class
+from flowcraft_conformance.harness.live.crew import Crew
 from flowcraft_conformance.harness.nodes import kit_registry
 from flowcraft_conformance.harness.oracle import PossibleOutcomes, only_outcome, possible_outcomes
 from flowcraft_conformance.harness.proxies import Faults
@@ -50,6 +51,7 @@ class AdapterTarget:
         self._around: Mapping[Target, Surroundings] = {}
         self.order: WorkerOrder | None = None
         """What other processes make the same adapter from; None: they cannot."""
+        self._crew: Crew | None = None
 
     def surround(self, spec: TargetSpec, named: Any, faults: Faults, *, store: str | None = "") -> None:
         """Say what lies around it; see :func:`adapter_surroundings`."""
@@ -57,6 +59,20 @@ class AdapterTarget:
             spec, named, self.harness.scope, self.settings.capabilities, faults, store=store
         )
         self.settings.surroundings = self._around[Target.STORE if self.judges_store else Target.CONTEXT]
+
+    def crew(self) -> Crew:
+        """Processes that work on its queue.
+
+        Raises:
+            Unsupported: it is declared or found to belong to one process.
+            ClauseViolation: it declares ``processes`` and is not shared, or the other way round.
+            Unobservable: it cannot be started in another process.
+        """
+        self.settings.surroundings.pool()
+        if self._crew is None:
+            assert self.order is not None
+            self._crew = Crew(self.order)
+        return self._crew
 
     def settings_of(self, part: Target) -> BenchSettings:
         """The settings for the checks of its store or of its contexts."""
@@ -123,6 +139,8 @@ class AdapterTarget:
         """Remove what was made; what fails here harms no verdict."""
         for around in self._around.values():
             around.close()
+        if self._crew is not None:
+            self._crew.close()
         for call in (self._close_client, self.harness.teardown):
             try:
                 self.settings.loop.run(call(), within=self._within, what="its teardown")

@@ -5,16 +5,23 @@ from __future__ import annotations
 from typing import ClassVar
 
 from flowcraft_conformance.contract.clauses.model import Target
+from flowcraft_conformance.contract.verdicts import NotApplicable, Unsupported
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
 from flowcraft_conformance.harness.live.together import Program, judge_by
 from flowcraft_conformance.suites.jobs_delivery import PEACE
 from flowcraft_conformance.suites.jobs_life import CLOSING, CYCLES, STARTING, coming_back
 from flowcraft_conformance.suites.jobs_messages import BAD
+from flowcraft_conformance.suites.jobs_processes import crowd_of_processes, killed
 from flowcraft_conformance.suites.jobs_workers import BUSY, CROWD
 from flowcraft_conformance.suites.suite import Suite, checks
 
 TOGETHER: tuple[Program, ...] = (PEACE, BUSY, CROWD, BAD, STARTING, CLOSING)
 """Programs that share one wait."""
+
+
+def _between_processes(bench: AdapterBench) -> tuple[Program, Program]:
+    crew = bench.target.crew()
+    return killed(crew), crowd_of_processes(crew)
 
 
 class JobSuite(Suite):
@@ -37,6 +44,19 @@ class JobSuite(Suite):
     @checks("JOB-NACK-01")
     def test_a_job_that_raised_or_was_deferred_comes_again(self, flowcraft_adapter_bench: AdapterBench) -> None:
         judge_by(flowcraft_adapter_bench, PEACE, TOGETHER, "JOB-NACK-01")
+
+    @checks("JOB-CRASH-01")
+    def test_the_job_of_a_killed_process_comes_to_another(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        between = _between_processes(flowcraft_adapter_bench)
+        judge_by(flowcraft_adapter_bench, between[0], between, "JOB-CRASH-01")
+
+    @checks("JOB-CONC-01")
+    def test_every_process_is_given_work(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        try:
+            between = _between_processes(flowcraft_adapter_bench)
+        except Unsupported as error:
+            raise NotApplicable(str(error)) from None
+        judge_by(flowcraft_adapter_bench, between[1], between, "JOB-CONC-01")
 
     @checks("JOB-LONG-01")
     def test_a_long_job_stays_with_its_worker(self, flowcraft_adapter_bench: AdapterBench) -> None:

@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack
 from typing import Any, BinaryIO
 
 from flowcraft_conformance.harness.errors import TargetError
+from flowcraft_conformance.harness.live.inside import LiveWorker
 from flowcraft_conformance.harness.loop import bounded
 from flowcraft_conformance.harness.target import open_client
 from flowcraft_conformance.harness.workers.clients import client_factory
@@ -49,12 +50,16 @@ async def _serve(order: dict[str, Any], answers: BinaryIO) -> None:
     outside.watch()
     threading.Thread(target=_listen, args=(asyncio.get_running_loop(), inbox), daemon=True).start()
     async with AsyncExitStack() as stack:
-        worker = _Worker(factory, stack, log)
+        worker, live = _Worker(factory, stack, log), LiveWorker(order, log)
         _say(answers, {"ready": True})
         while True:
             command = await inbox.get()
             if command["do"] == "outside":
                 _say(answers, {"outside": outside.reached()})
+            elif command["do"] == "work":
+                _say(answers, await live.work(command))
+            elif command["do"] == "rest":
+                _say(answers, await live.rest())
             elif command["do"] == "prepare":
                 _say(answers, await worker.prepare(command))
             else:
