@@ -13,15 +13,28 @@ from flowcraft_conformance.suites.jobs_life import CLOSING, CYCLES, STARTING, co
 from flowcraft_conformance.suites.jobs_messages import BAD
 from flowcraft_conformance.suites.jobs_processes import crowd_of_processes, killed
 from flowcraft_conformance.suites.jobs_workers import BUSY, CROWD
+from flowcraft_conformance.suites.jobs_workflows import killed_processes, many_processes, many_workers
 from flowcraft_conformance.suites.suite import Suite, checks
 
 TOGETHER: tuple[Program, ...] = (PEACE, BUSY, CROWD, BAD, STARTING, CLOSING)
 """Programs that share one wait."""
 
 
-def _between_processes(bench: AdapterBench) -> tuple[Program, Program]:
+def _between_processes(bench: AdapterBench) -> tuple[Program, Program, Program, Program]:
+    """Programs that share one wait, too.
+
+    Raises:
+        Unsupported: the adapter belongs to one process.
+    """
     crew = bench.target.crew()
-    return killed(crew), crowd_of_processes(crew)
+    return killed(crew), crowd_of_processes(crew), many_processes(bench, crew), killed_processes(bench, crew)
+
+
+def _between_processes_if_any(bench: AdapterBench) -> tuple[Program, Program, Program, Program]:
+    try:
+        return _between_processes(bench)
+    except Unsupported as error:  # what workers of one process show decides about the clause
+        raise NotApplicable(str(error)) from None
 
 
 class JobSuite(Suite):
@@ -52,10 +65,7 @@ class JobSuite(Suite):
 
     @checks("JOB-CONC-01")
     def test_every_process_is_given_work(self, flowcraft_adapter_bench: AdapterBench) -> None:
-        try:
-            between = _between_processes(flowcraft_adapter_bench)
-        except Unsupported as error:
-            raise NotApplicable(str(error)) from None
+        between = _between_processes_if_any(flowcraft_adapter_bench)
         judge_by(flowcraft_adapter_bench, between[1], between, "JOB-CONC-01")
 
     @checks("JOB-LONG-01")
@@ -90,3 +100,18 @@ class JobSuite(Suite):
     def test_a_worker_goes_on_when_its_queue_is_back(self, flowcraft_adapter_bench: AdapterBench) -> None:
         program = coming_back(flowcraft_adapter_bench.settings.surroundings.faults())
         judge_by(flowcraft_adapter_bench, program, (program,), "JOB-LIFE-03")
+
+    @checks("DLV-MULTI-01")
+    def test_workflows_end_the_same_on_several_workers(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        program = many_workers(flowcraft_adapter_bench)
+        judge_by(flowcraft_adapter_bench, program, (program,), "DLV-MULTI-01")
+
+    @checks("DLV-MULTI-01")
+    def test_workflows_end_the_same_on_several_processes(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        between = _between_processes_if_any(flowcraft_adapter_bench)
+        judge_by(flowcraft_adapter_bench, between[2], between, "DLV-MULTI-01")
+
+    @checks("DLV-CRASH-02")
+    def test_workflows_end_the_same_though_processes_are_killed(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        between = _between_processes(flowcraft_adapter_bench)
+        judge_by(flowcraft_adapter_bench, between[3], between, "DLV-CRASH-02")

@@ -106,6 +106,10 @@ class Rig:
         await self.call("open", adapter.open)
         return adapter
 
+    def keep(self, adapter: DistributedAdapter) -> None:
+        """Close it, too, in the end."""
+        self._adapters.append(adapter)
+
     def forget(self, adapter: DistributedAdapter) -> None:
         """Leave an adapter that was closed to itself."""
         self._adapters.remove(adapter)
