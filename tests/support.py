@@ -84,11 +84,11 @@ def opened_adapter(harness: type[Any], seed: int = 1, profile: Profile = PROFILE
         proxies.close()
 
 
-def judge_adapter(target: AdapterTarget, clause: str) -> Outcome:
-    """The verdict of one clause of the workflow suite, and what its first failing check said."""
+def judge_adapter(target: AdapterTarget, clause: str, suite: type[Suite] = WorkflowSuite) -> Outcome:
+    """The verdict of one clause of the suite, and what its first failing check said."""
     return _worst(
-        _outcome(WorkflowSuite, name, AdapterBench(target, f"{clause} {name}"))
-        for name, checked in checks_of(WorkflowSuite).items()
+        _outcome(suite, name, AdapterBench(target, f"{clause} {name}"))
+        for name, checked in checks_of(suite).items()
         if checked == clause
     )
 

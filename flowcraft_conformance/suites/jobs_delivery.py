@@ -21,6 +21,7 @@ _ACKNOWLEDGED = 20
 _FLOOD = {"quick": (100, 1.0), "standard": (1000, 5.0), "thorough": (10_000, 60.0)}
 """Profile -> the most jobs, and the seconds after which a slow queue is given no more than the least."""
 _LEAST_FLOOD = 60
+_SENT_AGAIN = 3
 _DEFERRALS = 4
 _MOST_DEFERRALS = 9
 _DEFERRED_SECONDS = 0.05
@@ -66,6 +67,7 @@ async def _peace(rig: Rig, findings: Findings) -> None:
     flood = await _flood(rig, client)
     missing = await rig.delivered([*odd, *flood])
     _judge_arrival(rig, findings, odd, flood, missing)
+    await _send_again(rig, client, findings)
     await asyncio.gather(
         _acknowledge(rig, client, findings), _raise(rig, client, findings), _defer(rig, client, findings, handlers)
     )
@@ -127,6 +129,22 @@ def _judge_arrival(
             f"the first delivery of {len(wrong)} jobs has attempt {wrong[0].attempt!r}, want 1",
             rig.told(wrong),
         )
+
+
+async def _send_again(rig: Rig, client: DistributedAdapter, findings: Findings) -> None:
+    """A loop or a reconcile enqueues what was enqueued and done before: that is another job, and no duplicate."""
+    job = _job("again")
+    for times in range(1, _SENT_AGAIN + 1):
+        await rig.enqueue(client, [job])
+        if not await rig.until(lambda times=times: len(rig.notes.of(job)) >= times):  # type: ignore[misc]
+            findings.broken(
+                "JOB-LOSS-01",
+                f"a job that was enqueued {times} times, each time after it was done, was delivered "
+                f"{len(rig.notes.of(job))} times",
+                rig.told([job]),
+                sure=True,
+            )
+            return
 
 
 async def _acknowledge(rig: Rig, client: DistributedAdapter, findings: Findings) -> None:

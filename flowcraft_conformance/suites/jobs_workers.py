@@ -12,6 +12,7 @@ from flowcraft_conformance.harness.live.rig import Delivery, Rig
 from flowcraft_conformance.harness.live.together import Findings, Program
 
 _QUICK_JOBS = 10
+_AT_ONCE = 4
 _LEASES = 2.5
 """How long the long job runs, in leases."""
 _COPY_LEASES = 0.6
@@ -30,17 +31,17 @@ async def _busy(rig: Rig, findings: Findings) -> None:
         if delivery.job.node_id == "long" and delivery.number == 0:
             await release.wait()
 
-    for number in range(2):
-        await rig.worker(f"worker {number}", conduct)
     client = await rig.client()
     long = JobPayload("long", "flow", "long")
     quick = [JobPayload(f"quick-{number}", "flow", "quick") for number in range(_QUICK_JOBS)]
-    await rig.enqueue(client, [long])
+    await rig.enqueue(client, [long, *quick[:_AT_ONCE]])  # a worker that takes many at once takes these together
+    for number in range(2):
+        await rig.worker(f"worker {number}", conduct)
     if await rig.delivered([long]):
         raise Inconclusive("the job that was to take long was never delivered")
     first = rig.notes.of(long)[0]
     lease = rig.capabilities.lease_seconds
-    await rig.enqueue(client, quick)
+    await rig.enqueue(client, quick[_AT_ONCE:])
     if waiting := await rig.delivered(quick):
         findings.broken(
             "JOB-CONC-02",

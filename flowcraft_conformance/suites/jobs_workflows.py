@@ -114,18 +114,22 @@ def killed_processes(bench: AdapterBench, crew: Crew) -> Program:
 
 
 def _fates(runs: Sequence[LiveRun], dice: random.Random, crew: Crew, kills: int) -> list[Fate]:
-    """Kills in different runs, and one stop."""
+    """Kills in different runs, the first of them soon after a job that has successors, and one stop."""
     chosen = dice.sample(list(runs), min(kills + 1, len(runs)))
-    return [
-        Fate(
-            run.run_id,
-            dice.choice(always_run(run.allowed)),
-            dice.randrange(_MOMENTS),
-            stops=number == kills,
-            token=str(crew.folder / f"met-{uuid.uuid4().hex[:10]}"),
-        )
-        for number, run in enumerate(chosen)
-    ]
+    return [_fate(run, dice, crew, after=number == 0, stops=number == kills) for number, run in enumerate(chosen)]
+
+
+def _fate(run: LiveRun, dice: random.Random, crew: Crew, *, after: bool, stops: bool) -> Fate:
+    sources = {edge.source for edge in run.blueprint.edges}
+    nodes = [name for name in always_run(run.allowed) if not after or name in sources]
+    return Fate(
+        run.run_id,
+        dice.choice(nodes),
+        dice.randrange(_MOMENTS),
+        stops,
+        token=str(crew.folder / f"met-{uuid.uuid4().hex[:10]}"),
+        after_seconds=dice.uniform(0.02, 0.2) if after else None,
+    )
 
 
 def _told(entries: Sequence[dict[str, Any]]) -> str:

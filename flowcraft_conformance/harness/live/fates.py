@@ -6,6 +6,7 @@ flushed, no connection is closed.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -19,7 +20,8 @@ from typing import Any
 class Fate:
     """One signal: at the first delivery of this job, after so many beginnings and ends of calls, or else at its end.
 
-    ``token`` is a file that whoever meets this fate makes, so that nobody meets it twice.
+    ``after_seconds``: where given, so long after the end of the job instead, when it is acknowledged: what was only in
+    a buffer by then is lost. ``token`` is a file that whoever meets this fate makes, so that nobody meets it twice.
     """
 
     run_id: str
@@ -27,6 +29,7 @@ class Fate:
     moments: int
     stops: bool
     token: str
+    after_seconds: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As a worker process reads it."""
@@ -70,12 +73,21 @@ class Fates:
         if job is None:
             return
         for fate in self._fates:
-            due = last or job.moments >= fate.moments
-            if due and (fate.run_id, fate.node_id) == (job.run_id, job.node_id) and _take(fate.token):
-                what = "stops" if fate.stops else "dies"
-                self._note({"what": what, "run": job.run_id, "node": job.node_id, "moment": job.moments})
-                os.kill(os.getpid(), signal.SIGSTOP if fate.stops else signal.SIGKILL)
+            if (fate.run_id, fate.node_id) != (job.run_id, job.node_id):
+                continue
+            if fate.after_seconds is not None:
+                if last:
+                    asyncio.get_running_loop().call_later(fate.after_seconds, self._meet, fate, job.moments)
+            elif last or job.moments >= fate.moments:
+                self._meet(fate, job.moments)
         job.moments += 1
+
+    def _meet(self, fate: Fate, moment: int) -> None:
+        if not _take(fate.token):
+            return
+        what = "stops" if fate.stops else "dies"
+        self._note({"what": what, "run": fate.run_id, "node": fate.node_id, "moment": moment})
+        os.kill(os.getpid(), signal.SIGSTOP if fate.stops else signal.SIGKILL)
 
     def around(self, inner: Any) -> Any:
         """The same object, each call of which has two moments."""

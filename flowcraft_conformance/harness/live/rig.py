@@ -22,7 +22,7 @@ from flowcraft_conformance.harness.loop import bounded
 from flowcraft_conformance.harness.profile import Profile
 
 _LOOK_SECONDS = 0.02
-_SLACK_SECONDS = 10.0
+SLACK_SECONDS = 10.0
 """Added to what a queue declares before something is called missing: a machine may be busy."""
 
 _PATIENCES = 5
@@ -92,7 +92,7 @@ class Rig:
     @property
     def patience(self) -> float:
         """Seconds after which what a right queue delivers is missing."""
-        return self.capabilities.redelivery_seconds + self.capabilities.lease_seconds + _SLACK_SECONDS
+        return self.capabilities.redelivery_seconds + self.capabilities.lease_seconds + SLACK_SECONDS
 
     async def client(self) -> DistributedAdapter:
         """An adapter that is opened and takes no jobs."""
@@ -159,7 +159,7 @@ class Rig:
         Raises:
             ClauseViolation: that raised, or did not return in time.
         """
-        await self.call("close", adapter.close, seconds=_SLACK_SECONDS)
+        await self.call("close", adapter.close, seconds=SLACK_SECONDS)
 
     async def until(self, done: Callable[[], bool], within: float | None = None) -> bool:
         """Wait for something to be so, as long as a right queue may take or ``within``; whether it came."""
