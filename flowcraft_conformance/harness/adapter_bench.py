@@ -166,7 +166,7 @@ class AdapterBench:
         return random.Random(self.seed)
 
     def run(self, body: Coroutine[Any, Any, T], *, seconds: float = 0) -> T:
-        """Run a coroutine on the kit's loop, within the profile's bound and ``seconds`` more.
+        """Run a coroutine on the kit's loop, within the profile's bound and ``seconds`` more; with these, no call may block the loop.
 
         Raises:
             Inconclusive: time ran out.
@@ -174,7 +174,8 @@ class AdapterBench:
         profile = self.settings.profile
         within = seconds + profile.check_seconds + self.settings.capabilities.call_timeout_seconds
         try:
-            return self.settings.loop.run(body, within=within, what=self.name)
+            blocked = self.settings.capabilities.call_timeout_seconds if seconds else None
+            return self.settings.loop.run(body, within=within, what=self.name, call_within=blocked)
         except CallTimeoutError as error:
             raise Inconclusive(f"{error}: the adapter is slow, or a call of it never returns") from None
 

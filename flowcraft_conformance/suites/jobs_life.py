@@ -92,7 +92,7 @@ async def _closing(rig: Rig, findings: Findings) -> None:
             "JOB-LIFE-02", f"a job that was enqueued while a worker closed was lost: {missing[0].run_id!r}", rig.told()
         )
     await asyncio.sleep(rig.capabilities.redelivery_seconds + rig.capabilities.lease_seconds)
-    as_a_rule = len(rig.notes.of(in_peace))  # a queue may send copies of every job
+    as_a_rule = max(1, len(rig.notes.of(in_peace)))  # a queue may send copies of every job
     if all(len(rig.notes.of(job)) > as_a_rule and rig.notes.of(job)[0].outcome == "returned" for job in held):
         findings.broken(
             "JOB-LIFE-02", "jobs that finished while their worker closed were delivered again", rig.told(held)

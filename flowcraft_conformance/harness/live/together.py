@@ -20,6 +20,7 @@ from flowcraft_conformance.harness.live.rig import Rig
 from flowcraft_conformance.harness.loop import bounded
 
 _MEMO = "queue programs"
+_SHARED = "a shared queue"
 _WAITS = 8
 """A program may wait so often for what a queue declares, as one does that raises until its attempts are used up."""
 _SETUP_CALLS = 4
@@ -80,19 +81,39 @@ def judge_by(bench: AdapterBench, wanted: Program, together: Iterable[Program], 
     """
     known: dict[str, Findings] = bench.settings.memo.setdefault(_MEMO, {})
     if wanted.name not in known:
-        missing = [program for program in {wanted.name: wanted, **{one.name: one for one in together}}.values()
-                   if program.name not in known]  # fmt: skip
-        declared = bench.settings.capabilities
-        seconds = 2 * _WAITS * (declared.redelivery_seconds + declared.lease_seconds + declared.call_timeout_seconds)
-        if isinstance(bench.target.harness, BareHarness) and not bench.run(_shares_a_queue(bench), seconds=seconds):
-            raise Unobservable(
-                "two instances of the class do not share a queue: name an AdapterHarness subclass, whose "
-                "create_adapter gives adapters on one queue"
-            )
-        known.update(bench.run(_all(bench, missing), seconds=seconds))
+        asked = {wanted.name: wanted, **{program.name: program for program in together}}
+        missing = [program for program in asked.values() if program.name not in known]
+        known.update(_results(bench, missing))
     problem = known[wanted.name].problems.get(clause)
     if problem is not None:
         raise problem
+
+
+def _results(bench: AdapterBench, programs: list[Program]) -> dict[str, Findings]:
+    """What each program found; one problem for all of them where they could not be run."""
+    declared = bench.settings.capabilities
+    seconds = 2 * _WAITS * (declared.redelivery_seconds + declared.lease_seconds + declared.call_timeout_seconds)
+    try:
+        problem = _unshared(bench, seconds)
+        if problem is None:
+            return bench.run(_all(bench, programs), seconds=seconds)
+    except (ClauseViolation, Inconclusive) as error:
+        problem = error
+    return {program.name: Findings(dict.fromkeys(program.clauses, problem)) for program in programs}
+
+
+def _unshared(bench: AdapterBench, seconds: float) -> Exception | None:
+    """Why nothing can be seen of a bare class whose instances do not share a queue."""
+    if not isinstance(bench.target.harness, BareHarness):
+        return None
+    if _SHARED not in bench.settings.memo:
+        bench.settings.memo[_SHARED] = bench.run(_shares_a_queue(bench), seconds=seconds)
+    if bench.settings.memo[_SHARED]:
+        return None
+    return Unobservable(
+        "two instances of the class do not share a queue: name an AdapterHarness subclass, whose create_adapter gives "
+        "adapters on one queue"
+    )
 
 
 async def _all(bench: AdapterBench, programs: list[Program]) -> dict[str, Findings]:
