@@ -166,7 +166,9 @@ class AdapterBench:
         return random.Random(self.seed)
 
     def run(self, body: Coroutine[Any, Any, T], *, seconds: float = 0) -> T:
-        """Run a coroutine on the kit's loop, within the profile's bound and ``seconds`` more; with these, no call may block the loop.
+        """Run a coroutine on the kit's loop, within the profile's bound and ``seconds`` more.
+
+        With ``seconds`` no call may block the loop for longer than it may take.
 
         Raises:
             Inconclusive: time ran out.
