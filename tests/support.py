@@ -17,7 +17,6 @@ from flowcraft_conformance.contract.verdicts import (
     Verdict,
 )
 from flowcraft_conformance.harness.adapter_bench import AdapterBench, AdapterTarget, harness_class
-from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.bench import Bench, BenchSettings
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
@@ -62,29 +61,34 @@ def judge(kind: Target, factory: Callable[..., Any], settings: BenchSettings, cl
 
 
 @contextmanager
-def opened_adapter(
-    harness: type[AdapterHarness], seed: int = 1, profile: Profile = PROFILES["quick"]
-) -> Iterator[AdapterTarget]:
-    """An adapter's harness, set up for the checks of the workflow suite."""
+def opened_adapter(harness: type[Any], seed: int = 1, profile: Profile = PROFILES["quick"]) -> Iterator[AdapterTarget]:
+    """An adapter's harness, set up for the checks of the workflow suite and of the job suite."""
     loop = LoopThread()
+    proxies = Proxies()
     try:
-        capabilities = Capabilities.of(harness.capabilities)
+        made = harness_class(harness)
+        capabilities = Capabilities.of(made.capabilities)
         settings = BenchSettings(loop=loop, capabilities=capabilities, profile=profile, seed=seed)
-        target = AdapterTarget(harness_class(harness), settings)
+        target = AdapterTarget(made, settings)
         target.open(harness.__name__)
         try:
+            proxies.stand_before(capabilities.proxy_env)
+            target.surround(TargetSpec(Target.ADAPTER, harness.__name__), harness, proxies.of(capabilities.proxy_env))
+            if capabilities.proxy_env:
+                target.reconnect()
             yield target
         finally:
             target.close()
     finally:
         loop.close()
+        proxies.close()
 
 
-def judge_adapter(target: AdapterTarget, clause: str) -> Outcome:
-    """The verdict of one clause of the workflow suite, and what its first failing check said."""
+def judge_adapter(target: AdapterTarget, clause: str, suite: type[Suite] = WorkflowSuite) -> Outcome:
+    """The verdict of one clause of the suite, and what its first failing check said."""
     return _worst(
-        _outcome(WorkflowSuite, name, AdapterBench(target, f"{clause} {name}"))
-        for name, checked in checks_of(WorkflowSuite).items()
+        _outcome(suite, name, AdapterBench(target, f"{clause} {name}"))
+        for name, checked in checks_of(suite).items()
         if checked == clause
     )
 

@@ -54,7 +54,7 @@ def folder(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest
 def test_a_harness_gets_a_verdict_and_is_torn_down(folder: pytest.Pytester) -> None:
     shown = run(folder, "--flowcraft-adapter=adapters:Mine", "-k", "JOIN or FLOW- or COORD-INC or PATCH-ORD")
     shown.stdout.fnmatch_lines(
-        ["flowcraft adapter: adapters:Mine", "*COORD*5 pass*", "*PATCH*1 pass*", "*FLOW*4 pass", "*JOIN*4 pass"]
+        ["flowcraft adapter: adapters:Mine", "*COORD*6 pass*", "*PATCH*1 pass*", "*FLOW*4 pass", "*JOIN*4 pass"]
     )
     assert shown.ret == 0
     assert (folder.path / "setup").read_text() == (folder.path / "teardown").read_text()

@@ -6,18 +6,18 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any, TypeVar
 
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
-from flowcraft_conformance.contract.capabilities import Capabilities
+from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
 from flowcraft_conformance.contract.protocols import DistributedAdapter, IAsyncContext, ICoordinationStore
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
-from flowcraft_conformance.harness.bench import BenchSettings, hash_text, open_client
+from flowcraft_conformance.harness.bench import BenchSettings, hash_text
 from flowcraft_conformance.harness.captured.judging import Also, Problem, Trace, judge
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.replay import Replay
@@ -26,67 +26,21 @@ from flowcraft_conformance.harness.captured.search import Captured
 from flowcraft_conformance.harness.captured.shrinking import Shrinking
 from flowcraft_conformance.harness.captured.story import tell
 from flowcraft_conformance.harness.errors import CallTimeoutError, TargetError
-from flowcraft_conformance.harness.memory_store import KitMemoryStore
+from flowcraft_conformance.harness.harnesses import ADAPTER_METHODS
+from flowcraft_conformance.harness.harnesses import harness_class as harness_class
+from flowcraft_conformance.harness.live.crew import Crew
 from flowcraft_conformance.harness.nodes import kit_registry
 from flowcraft_conformance.harness.oracle import PossibleOutcomes, possible_outcomes
+from flowcraft_conformance.harness.proxies import Faults
+from flowcraft_conformance.harness.surroundings import Surroundings, adapter_surroundings
+from flowcraft_conformance.harness.target import TargetSpec
+from flowcraft_conformance.harness.workers.process import WorkerOrder
 from flowcraft_conformance.runtime.flow import Answers
 
 T = TypeVar("T")
 
 _SETUP_CALLS = 4
 """Set-up and tear-down may take so many times what one call may."""
-_METHODS = ("create_context", "process_jobs", "enqueue_job", "publish_final_result", "start_run", "handle_job", "close")
-
-
-def harness_class(named: Any, store: Callable[[], Any] | None = None) -> type[AdapterHarness]:
-    """The harness that a target's object stands for.
-
-    ``named``: an AdapterHarness subclass, or a class that is built from AdapterOptions alone; that one gets the store
-    of ``store``, else one of the kit's own.
-
-    Raises:
-        TypeError: it is neither.
-    """
-    if isinstance(named, type) and issubclass(named, AdapterHarness):
-        return named
-    if not isinstance(named, type) or not all(hasattr(named, method) for method in _METHODS):
-        raise TypeError("it is neither an AdapterHarness subclass nor an adapter class")
-    return type(
-        f"{named.__name__}Harness",
-        (_BareHarness,),
-        {"adapter": named, "store": staticmethod(store or _own), "brings_store": store is not None},
-    )
-
-
-def _own() -> ICoordinationStore:
-    return KitMemoryStore()
-
-
-class _BareHarness(AdapterHarness):
-    """For a class that can be built from AdapterOptions alone. ``brings_store``: the store is the author's."""
-
-    brings_store = False
-
-    capabilities = Capabilities(processes=False)
-    adapter: Any
-    store: Any
-
-    def __init__(self, scope: str) -> None:
-        super().__init__(scope)
-        self._stack = AsyncExitStack()
-        self._shared: ICoordinationStore | None = None
-
-    async def teardown(self) -> None:
-        await self._stack.aclose()
-
-    async def create_store(self) -> ICoordinationStore:
-        if self._shared is None:
-            self._shared = await open_client(self._stack, self.store)
-        return self._shared
-
-    async def create_adapter(self, options: AdapterOptions) -> DistributedAdapter:
-        adapter: DistributedAdapter = self.adapter(options)
-        return adapter
 
 
 class AdapterTarget:
@@ -96,6 +50,35 @@ class AdapterTarget:
         self.settings = settings
         self.harness = harness(f"fc{uuid.uuid4().hex[:10]}")
         self._client: DistributedAdapter | None = None
+        self._around: Mapping[Target, Surroundings] = {}
+        self.order: WorkerOrder | None = None
+        """What other processes make the same adapter from; None: they cannot."""
+        self._crew: Crew | None = None
+
+    def surround(self, spec: TargetSpec, named: Any, faults: Faults, *, store: str | None = "") -> None:
+        """Say what lies around it; see :func:`adapter_surroundings`."""
+        self._around, self.order = adapter_surroundings(
+            spec, named, self.harness.scope, self.settings.capabilities, faults, store=store
+        )
+        self.settings.surroundings = self._around[Target.STORE if self.judges_store else Target.CONTEXT]
+
+    def crew(self) -> Crew:
+        """Processes that work on its queue.
+
+        Raises:
+            Unsupported: it is declared or found to belong to one process.
+            ClauseViolation: it declares ``processes`` and is not shared, or the other way round.
+            Unobservable: it cannot be started in another process.
+        """
+        self.settings.surroundings.pool()
+        if self._crew is None:
+            assert self.order is not None
+            self._crew = Crew(self.order)
+        return self._crew
+
+    def settings_of(self, part: Target) -> BenchSettings:
+        """The settings for the checks of its store or of its contexts."""
+        return replace(self.settings, surroundings=self._around[part]) if self._around else self.settings
 
     def open(self, what: str) -> None:
         """Set the harness up, and see whether it gives a store and an adapter.
@@ -134,7 +117,7 @@ class AdapterTarget:
     async def _connect(self) -> None:
         store = await self.create_store()
         adapter = await self.harness.create_adapter(AdapterOptions(RuntimeOptions(), store))
-        missing = [name for name in _METHODS if not callable(getattr(adapter, name, None))]
+        missing = [name for name in ADAPTER_METHODS if not callable(getattr(adapter, name, None))]
         if missing:
             raise TypeError(f"create_adapter gave {type(adapter).__name__}, which has no {', '.join(missing)}")
         await adapter.open()
@@ -156,6 +139,10 @@ class AdapterTarget:
 
     def close(self) -> None:
         """Remove what was made; what fails here harms no verdict."""
+        for around in self._around.values():
+            around.close()
+        if self._crew is not None:
+            self._crew.close()
         for call in (self._close_client, self.harness.teardown):
             try:
                 self.settings.loop.run(call(), within=self._within, what="its teardown")
@@ -184,16 +171,19 @@ class AdapterBench:
         """A generator that gives every check of this run the same numbers."""
         return Random(self.settings.seed)
 
-    def run(self, body: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the kit's loop, within the profile's bound.
+    def run(self, body: Coroutine[Any, Any, T], *, seconds: float = 0) -> T:
+        """Run a coroutine on the kit's loop, within the profile's bound and ``seconds`` more.
+
+        With ``seconds`` no call may block the loop for longer than it may take.
 
         Raises:
             Inconclusive: time ran out.
         """
         profile = self.settings.profile
-        within = profile.check_seconds + self.settings.capabilities.call_timeout_seconds
+        within = seconds + profile.check_seconds + self.settings.capabilities.call_timeout_seconds
         try:
-            return self.settings.loop.run(body, within=within, what=self.name)
+            blocked = self.settings.capabilities.call_timeout_seconds if seconds else None
+            return self.settings.loop.run(body, within=within, what=self.name, call_within=blocked)
         except CallTimeoutError as error:
             raise Inconclusive(f"{error}: the adapter is slow, or a call of it never returns") from None
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flowcraft_conformance.contract.capabilities import Capabilities
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.payloads import SetOp
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, Unobservable, Unsupported
+from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.calls import CallRecord
 from flowcraft_conformance.harness.proxies import Faults
 from flowcraft_conformance.harness.target import TargetSpec
@@ -31,12 +33,18 @@ class Surroundings:
         factory: Any = None,
         capabilities: Capabilities | None = None,
         faults: Faults | None = None,
+        *,
+        part: Target | None = None,
+        pool: WorkerPool | None = None,
     ) -> None:
+        """``part``, ``pool``: of an adapter, its store or its contexts, and the processes that both of these share."""
         self._kind = spec.kind if spec else Target.STORE
+        self._part = part or self._kind
         self._capabilities = capabilities or Capabilities()
         self._faults = faults or Faults()
-        self._address = address_of(spec, factory) if spec else None
-        self._pool: WorkerPool | None = None
+        if pool is None and spec is not None and (address := address_of(spec, factory)) is not None:
+            pool = WorkerPool(WorkerOrder(spec.kind, address, self._faults.direct))
+        self._pool = pool
         self._shared: bool | None = None
         self._outside: Sequence[str] = ()
         self._failed: Exception | None = None
@@ -104,15 +112,14 @@ class Surroundings:
             raise self._failed from None
 
     def _ask(self) -> tuple[bool, Sequence[str]]:
-        if self._address is None:
+        if self._pool is None:
             raise Unobservable(
                 "another process could not be given this target, which was handed over as an object; name it by "
                 f"--flowcraft-{self._kind}=module:name, or let its module hold it under its own name"
             )
-        self._pool = WorkerPool(WorkerOrder(self._kind, self._address, self._faults.direct))
         token, name = uuid.uuid4().hex, f"flowcraft-probe-{uuid.uuid4().hex}"
-        calls, look, tidy = _PROBES[self._kind](name, token)
-        arguments = () if self._kind is Target.STORE else (name,)
+        calls, look, tidy = _PROBES[self._part](name, token)
+        arguments = () if self._part is Target.STORE else (name,)
         first = self._run([Lane(0, calls, arguments)], [Lane(1, [], arguments)])
         second = self._run([], [Lane(1, [look], arguments)])
         outside = self._pool.reaches_outside()
@@ -128,6 +135,28 @@ class Surroundings:
         call_seconds = self._capabilities.call_timeout_seconds
         longest = max((len(lane.calls) for program in programs for lane in program), default=0)
         return self._pool.run(programs, call_seconds=call_seconds, within=(longest + 1) * call_seconds)
+
+
+def adapter_surroundings(
+    spec: TargetSpec, named: Any, scope: str, capabilities: Capabilities, faults: Faults, *, store: str | None = ""
+) -> tuple[Mapping[Target, Surroundings], WorkerOrder | None]:
+    """What lies around the store and the contexts of an adapter, and what its worker processes are started from.
+
+    ``named`` is the author's harness or adapter class, ``store`` the ``module:name`` of the store that a bare class is
+    given: empty where there is none, None where no other process can import it.
+    """
+    address = address_of(spec, named) if store is not None else None
+    order = WorkerOrder(Target.ADAPTER, address, faults.direct, scope, store or "") if address else None
+    pool = WorkerPool(order) if order else None
+    # What a bare class that brings no store declares is the kit's word about its store, and not about its contexts.
+    bare = not issubclass(named, AdapterHarness) and not store
+    found_out = replace(capabilities, processes=None) if bare else capabilities
+    parts = {Target.STORE: capabilities, Target.CONTEXT: found_out}
+    around = {
+        part: Surroundings(TargetSpec(Target.ADAPTER, spec.text), None, declared, faults, part=part, pool=pool)
+        for part, declared in parts.items()
+    }
+    return around, order
 
 
 _NO_PROXY = "no proxy stands before its backend: name the variable that holds its address by --flowcraft-proxy=ENV_VAR"

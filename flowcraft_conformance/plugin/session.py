@@ -18,8 +18,8 @@ from flowcraft_conformance.harness.bench import Bench, BenchSettings
 from flowcraft_conformance.harness.errors import TargetError
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
-from flowcraft_conformance.harness.proxies import Proxies
-from flowcraft_conformance.harness.surroundings import Surroundings
+from flowcraft_conformance.harness.proxies import Faults, Proxies
+from flowcraft_conformance.harness.surroundings import address_of
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec, load_target
 from flowcraft_conformance.plugin.leftovers import Leftovers
 from flowcraft_conformance.plugin.options import read_options
@@ -120,9 +120,9 @@ class KitSession:
     def _open_adapter(self, target: OpenTarget) -> None:
         """Set an adapter's harness up; its store and its contexts are judged by their own suites."""
         spec = target.loaded.spec
-        stores = [other.factory for other in self.targets if other.loaded.spec.kind is Target.STORE]
+        stores = [other.loaded for other in self.targets if other.loaded.spec.kind is Target.STORE]
         try:
-            harness = harness_class(target.factory, stores[0] if stores else None)
+            harness = harness_class(target.factory, stores[0].factory if stores else None)
             declared = Capabilities.of(harness.capabilities)
         except (TypeError, CapabilityError) as error:
             raise TargetError(
@@ -137,13 +137,20 @@ class KitSession:
         )
         target.adapter = AdapterTarget(harness, target.settings)
         target.adapter.open(spec.option)
-        if self.proxies is not None:
-            named = [*self.options.proxy_variables, *declared.proxy_env]
-            self.proxies.stand_before(named)
-            target.settings.surroundings = Surroundings(capabilities=declared, faults=self.proxies.of(named))
-            if named:
-                target.adapter.reconnect()
+        address = address_of(stores[0].spec, stores[0].factory) if stores else ""
+        self._surround(target.adapter, spec, target.factory, address)
         _name_parts(target)
+
+    def _surround(self, adapter: AdapterTarget, spec: TargetSpec, named: Any, store: str | None = "") -> None:
+        """Put proxies before an adapter's servers, and say how other processes make the same adapter."""
+        variables = [*self.options.proxy_variables, *adapter.settings.capabilities.proxy_env]
+        faults = Faults()
+        if self.proxies is not None:
+            self.proxies.stand_before(variables)
+            faults = self.proxies.of(variables)
+        adapter.surround(spec, named, faults, store=store)
+        if faults.proxies:
+            adapter.reconnect()
 
     def _add_files(self, files: list[str]) -> None:
         chosen_by_user = self.config.args_source == pytest.Config.ArgsSource.ARGS
@@ -216,6 +223,7 @@ class KitSession:
                 )
                 self._class_adapters[key] = AdapterTarget(made, settings)
                 self._class_adapters[key].open(key)
+                self._surround(self._class_adapters[key], TargetSpec(Target.ADAPTER, key), harness)
             except (TypeError, TargetError, CapabilityError) as error:
                 pytest.fail(f"the harness of {key} cannot be used\n{error}", pytrace=False)
         return self._class_adapters[key]
@@ -286,7 +294,8 @@ def _name_parts(target: OpenTarget) -> None:
     factories = {"store": adapter.create_store, "context": adapter.create_context} if adapter else {}
     for part in ("store", "context") if adapter is None or adapter.judges_store else ("context",):
         loaded = replace(target.loaded, factory=factories.get(part, _not_open))
-        target.parts[part] = OpenTarget(loaded, target.settings)
+        settings = adapter.settings_of(Target(part)) if adapter else target.settings
+        target.parts[part] = OpenTarget(loaded, settings)
 
 
 def _not_open(*_: object) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.suites.context import ContextSuite
 from flowcraft_conformance.suites.coordination import CoordinationStoreSuite
+from flowcraft_conformance.suites.jobs import JobSuite
 from flowcraft_conformance.suites.patch import PatchSuite
 from flowcraft_conformance.suites.suite import Suite, checks_of
 from flowcraft_conformance.suites.workflows import WorkflowSuite
 
-PACKAGED: tuple[type[Suite], ...] = (CoordinationStoreSuite, ContextSuite, PatchSuite, WorkflowSuite)
+PACKAGED: tuple[type[Suite], ...] = (CoordinationStoreSuite, ContextSuite, PatchSuite, WorkflowSuite, JobSuite)
 
 
 def suites_for(kind: Target) -> tuple[type[Suite], ...]:

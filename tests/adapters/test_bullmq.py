@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import threading
 import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,10 +19,6 @@ from reference_adapters.redis_bullmq import RedisBullMQHarness
 from tests.adapters.rig import BOUND_SECONDS, Rig, until
 
 pytestmark = pytest.mark.asyncio
-
-
-def _open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest_asyncio.fixture
@@ -58,18 +52,6 @@ async def _take_and_die(rig: Rig) -> None:
     finally:
         process.kill()
         await process.communicate()
-
-
-async def test_a_killed_process_gives_its_job_to_another_worker(rig: Rig) -> None:
-    seen: list[JobPayload] = []
-
-    async def note(job: JobPayload) -> None:
-        seen.append(job)
-
-    await _take_and_die(rig)
-    await rig.worker(note)
-    await until(lambda: bool(seen), "the killed worker's job")
-    assert [(job.node_id, job.is_last_attempt) for job in seen] == [("victim", False)]
 
 
 async def test_deliveries_used_up_by_crashes_end_in_giving_up(rig: Rig, redis: Redis) -> None:
@@ -188,16 +170,3 @@ async def test_teardown_removes_every_key_of_the_scope_and_no_other(rig: Rig, re
     assert not [key async for key in redis.scan_iter(f"{scope}:*")]
     assert [key async for key in redis.scan_iter(f"{scope}x:*")]
     await neighbour.close()
-
-
-async def test_starting_and_closing_leaves_nothing_that_grows(rig: Rig) -> None:
-    async def nothing(job: JobPayload) -> None: ...
-
-    worker = await rig.worker(nothing)
-    counts = []
-    for _ in range(4):
-        await worker.close()
-        await asyncio.sleep(0.05)  # transports that were closed are let go of in the loop's next rounds
-        counts.append((len(asyncio.all_tasks()), threading.active_count(), _open_files()))
-        await worker.start()
-    assert len(set(counts[1:])) == 1, f"tasks, threads and open files after each close: {counts}"

@@ -11,13 +11,15 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any, BinaryIO
 
-from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.harness.errors import TargetError
+from flowcraft_conformance.harness.live.inside import LiveWorker
 from flowcraft_conformance.harness.loop import bounded
-from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec, load_target, open_client
+from flowcraft_conformance.harness.target import open_client
+from flowcraft_conformance.harness.workers.clients import client_factory
 from flowcraft_conformance.harness.workers.outside import Outside
 from flowcraft_conformance.harness.workers.wire import Lane, PlannedCall, encode
 
@@ -33,27 +35,31 @@ def main(order: dict[str, Any]) -> None:
     os.dup2(2, 1)  # what a target prints is not an answer
     os.chdir(order["folder"])
     with asyncio.Runner() as runner:
-        runner.run(_serve(TargetSpec(Target(order["kind"]), order["address"]), answers, order["log"]))
+        runner.run(_serve(order, answers))
 
 
-async def _serve(spec: TargetSpec, answers: BinaryIO, log_path: str) -> None:
+async def _serve(order: dict[str, Any], answers: BinaryIO) -> None:
     inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     outside = Outside()
     try:
-        target = load_target(spec)
+        factory = client_factory(order)
     except TargetError as error:
         _say(answers, {"failed": str(error)})
         return
     outside.watch()
     threading.Thread(target=_listen, args=(asyncio.get_running_loop(), inbox), daemon=True).start()
     async with AsyncExitStack() as stack:
-        worker = _Worker(target, stack, log)
+        worker, live = _Worker(factory, stack, log), LiveWorker(order, log)
         _say(answers, {"ready": True})
         while True:
             command = await inbox.get()
             if command["do"] == "outside":
                 _say(answers, {"outside": outside.reached()})
+            elif command["do"] == "work":
+                _say(answers, await live.work(command))
+            elif command["do"] == "rest":
+                _say(answers, await live.rest())
             elif command["do"] == "prepare":
                 _say(answers, await worker.prepare(command))
             else:
@@ -73,8 +79,8 @@ def _say(answers: BinaryIO, message: dict[str, Any]) -> None:
 class _Worker:
     """One process with its clients; they stay open from one program to the next."""
 
-    def __init__(self, target: LoadedTarget, stack: AsyncExitStack, log: int) -> None:
-        self._target = target
+    def __init__(self, factory: Callable[..., Any], stack: AsyncExitStack, log: int) -> None:
+        self._factory = factory
         self._stack = stack
         self._log = log
         self._clients: dict[Any, Any] = {}
@@ -102,7 +108,7 @@ class _Worker:
     async def _client(self, lane: Lane) -> Any:
         identity = (lane.arguments, lane.instance)
         if identity not in self._clients:
-            self._clients[identity] = await open_client(self._stack, self._target.factory, *lane.arguments)
+            self._clients[identity] = await open_client(self._stack, self._factory, *lane.arguments)
         return self._clients[identity]
 
 

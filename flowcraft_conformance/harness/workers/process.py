@@ -40,6 +40,10 @@ class WorkerOrder:
     address: str
     """``module:name``."""
     environment: Mapping[str, str]
+    scope: str = ""
+    """Of an adapter: the scope of its harness."""
+    store: str = ""
+    """Of a bare adapter class: ``module:name`` of the store it is given; empty: one of the kit's own."""
 
 
 class WorkerProcess:
@@ -53,6 +57,8 @@ class WorkerProcess:
         data = {
             "kind": order.kind.value,
             "address": order.address,
+            "scope": order.scope,
+            "store": order.store,
             "path": [entry or str(Path.cwd()) for entry in sys.path],
             "folder": str(Path.cwd()),
             "log": str(self._log),

@@ -1,0 +1,121 @@
+"""What is to happen to a worker process in the middle of a job: it kills or stops itself between two of its calls.
+
+From outside a signal lands anywhere. Sent from within it lands where the plan says, and it is as real: no buffer is
+flushed, no connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """One signal: at the first delivery of this job, after so many beginnings and ends of calls, or else at its end.
+
+    ``after_seconds``: where given, so long after the end of the job instead, when it is acknowledged: what was only in
+    a buffer by then is lost. ``token`` is a file that whoever meets this fate makes, so that nobody meets it twice.
+    """
+
+    run_id: str
+    node_id: str
+    moments: int
+    stops: bool
+    token: str
+    after_seconds: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As a worker process reads it."""
+        return asdict(self)
+
+    @property
+    def met(self) -> bool:
+        """Whether it has happened."""
+        return Path(self.token).exists()
+
+
+@dataclass(slots=True)
+class _Job:
+    run_id: str
+    node_id: str
+    moments: int = 0
+
+
+_current: ContextVar[_Job | None] = ContextVar("flowcraft_live_job", default=None)
+
+
+class Fates:
+    """The fates of one process; ``note`` is told what is about to happen."""
+
+    def __init__(self, fates: list[Fate], note: Callable[[dict[str, Any]], None]) -> None:
+        self._fates = fates
+        self._note = note
+
+    @classmethod
+    def read(cls, data: list[Mapping[str, Any]], note: Callable[[dict[str, Any]], None]) -> Fates:
+        """The inverse of :meth:`Fate.to_json`, for many."""
+        return cls([Fate(**one) for one in data], note)
+
+    def begin(self, run_id: str, node_id: str) -> None:
+        """A job begins, in the caller's task and in those that it makes."""
+        _current.set(_Job(run_id, node_id))
+
+    def moment(self, *, last: bool = False) -> None:
+        """A call of the current job begins or ends; ``last``: the job is about to end."""
+        job = _current.get()
+        if job is None:
+            return
+        for fate in self._fates:
+            if (fate.run_id, fate.node_id) != (job.run_id, job.node_id):
+                continue
+            if fate.after_seconds is not None:
+                if last:
+                    asyncio.get_running_loop().call_later(fate.after_seconds, self._meet, fate, job.moments)
+            elif last or job.moments >= fate.moments:
+                self._meet(fate, job.moments)
+        job.moments += 1
+
+    def _meet(self, fate: Fate, moment: int) -> None:
+        if not _take(fate.token):
+            return
+        what = "stops" if fate.stops else "dies"
+        self._note({"what": what, "run": fate.run_id, "node": fate.node_id, "moment": moment})
+        os.kill(os.getpid(), signal.SIGSTOP if fate.stops else signal.SIGKILL)
+
+    def around(self, inner: Any) -> Any:
+        """The same object, each call of which has two moments."""
+        return _Mortal(inner, self) if self._fates else inner
+
+
+class _Mortal:
+    """Passes on every call."""
+
+    def __init__(self, inner: Any, fates: Fates) -> None:
+        self._inner = inner
+        self._fates = fates
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+
+        async def call(*arguments: Any, **keywords: Any) -> Any:
+            self._fates.moment()
+            result = await method(*arguments, **keywords)
+            self._fates.moment()
+            return result
+
+        return call
+
+
+def _take(token: str) -> bool:
+    try:
+        os.close(os.open(token, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+        return False
+    return True

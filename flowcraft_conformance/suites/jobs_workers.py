@@ -1,0 +1,102 @@
+"""Several workers on one queue: each gets work, a slow job stays with its worker and holds up no other."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+
+from flowcraft_conformance.contract.payloads import JobPayload
+from flowcraft_conformance.contract.verdicts import Inconclusive
+from flowcraft_conformance.harness.live.rig import Delivery, Rig
+from flowcraft_conformance.harness.live.together import Findings, Program
+
+_QUICK_JOBS = 10
+_AT_ONCE = 4
+_LEASES = 2.5
+"""How long the long job runs, in leases."""
+_COPY_LEASES = 0.6
+"""A second copy that comes sooner has nothing to do with the end of a lease."""
+WORKERS = 3
+WAVE = 40
+WAVE_SECONDS = 0.25
+MOMENT_SECONDS = 0.5
+"""How long a job of the backlog takes at most: until each worker has one."""
+
+
+async def _busy(rig: Rig, findings: Findings) -> None:
+    release = asyncio.Event()
+
+    async def conduct(delivery: Delivery) -> None:
+        if delivery.job.node_id == "long" and delivery.number == 0:
+            await release.wait()
+
+    client = await rig.client()
+    long = JobPayload("long", "flow", "long")
+    quick = [JobPayload(f"quick-{number}", "flow", "quick") for number in range(_QUICK_JOBS)]
+    await rig.enqueue(client, [long, *quick[:_AT_ONCE]])  # a worker that takes many at once takes these together
+    for number in range(2):
+        await rig.worker(f"worker {number}", conduct)
+    if await rig.delivered([long]):
+        raise Inconclusive("the job that was to take long was never delivered")
+    first = rig.notes.of(long)[0]
+    lease = rig.capabilities.lease_seconds
+    await rig.enqueue(client, quick[_AT_ONCE:])
+    if waiting := await rig.delivered(quick):
+        findings.broken(
+            "JOB-CONC-02",
+            f"{len(waiting)} of {len(quick)} quick jobs were not delivered within {rig.patience:g} s, while one of two "
+            "workers was at a slow one",
+            rig.told(),
+        )
+    await asyncio.sleep(max(0.0, first.began + _LEASES * lease - time.monotonic()))
+    again = [one for one in rig.notes.of(long)[1:] if one.began > first.began + _COPY_LEASES * lease]
+    if again and first.ended is None:
+        findings.broken(
+            "JOB-LONG-01",
+            f"a job that {first.worker} was still working on was given to {again[0].worker} after "
+            f"{again[0].began - first.began:.2f} s (lease_seconds is {lease:g})",
+            rig.told([long]),
+        )
+    elif first.outcome == "cancelled":
+        findings.broken(
+            "JOB-LONG-01", f"a job that ran for longer than the lease of {lease:g} s was cut off", rig.told([long])
+        )
+    release.set()
+
+
+async def _crowd(rig: Rig, findings: Findings) -> None:
+    served: dict[str, int] = {}
+    all_served = asyncio.Event()
+
+    async def conduct(delivery: Delivery) -> None:
+        served[delivery.worker] = served.get(delivery.worker, 0) + 1
+        if len(served) == WORKERS:
+            all_served.set()
+        try:
+            async with asyncio.timeout(MOMENT_SECONDS):
+                await all_served.wait()
+        except TimeoutError:
+            return
+
+    for number in range(WORKERS):
+        await rig.worker(f"worker {number}", conduct)
+    client = await rig.client()
+    until = time.monotonic() + rig.patience
+    for wave in itertools.count():
+        await rig.enqueue(client, [JobPayload(f"crowd-{wave}-{number}", "flow", "n") for number in range(WAVE)])
+        if await rig.until(all_served.is_set, WAVE_SECONDS):
+            return
+        if time.monotonic() > until:
+            break
+    if not served:
+        raise Inconclusive("no job was delivered at all")
+    findings.broken(
+        "JOB-CONC-01",
+        f"of {WORKERS} workers {len(served)} were given work: {sum(served.values())} jobs in {rig.patience:g} s, "
+        + ", ".join(f"{name} {count}" for name, count in served.items()),
+    )
+
+
+BUSY = Program("busy", ("JOB-LONG-01", "JOB-CONC-02"), _busy)
+CROWD = Program("crowd", ("JOB-CONC-01",), _crowd)

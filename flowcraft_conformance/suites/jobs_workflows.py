@@ -1,0 +1,183 @@
+"""Whole workflows on the adapter's own queue: with many workers, with processes, and with processes that are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from flowcraft_conformance.checking.blueprints import EXAMPLES, wide_join
+from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
+from flowcraft_conformance.contract.verdicts import Inconclusive
+from flowcraft_conformance.harness.adapter_bench import AdapterBench
+from flowcraft_conformance.harness.live.crew import Crew, Member, at_work, flow_command
+from flowcraft_conformance.harness.live.fates import Fate
+from flowcraft_conformance.harness.live.flow_worker import NODE_LOCK_SECONDS
+from flowcraft_conformance.harness.live.flows import LiveFlows, LiveRun, always_run
+from flowcraft_conformance.harness.live.rig import Rig
+from flowcraft_conformance.harness.live.together import Findings, Program
+from flowcraft_conformance.harness.nodes import kit_registry
+from flowcraft_conformance.harness.oracle import only_outcome, possible_outcomes
+from flowcraft_conformance.harness.workers.process import WorkerError
+
+_FEW = ("diamond-and-on", "any-of-three", "condition", "fallback", "failure", "three-starts")
+_JOIN_WIDTH = 12
+_WORKERS = 3
+_PROCESSES = 2
+_MOMENTS = 24
+"""A job of the reference runtime has about so many; one that has fewer is met at its end."""
+_KILLED = ("diamond-and-on", "any-of-three", "transform", "action", "two-sinks")
+_MOST_KILLS = {"quick": 2, "standard": 3, "thorough": 3}
+_ROUNDS = {"quick": 1, "standard": 1, "thorough": 8}
+_MEMO = "live runs"
+
+
+def chosen_runs(bench: AdapterBench, names: Sequence[str] | None = None) -> list[LiveRun]:
+    """Fresh runs of the profile's blueprints, or of those with these names."""
+    quick = bench.settings.profile.name == "quick"
+    chosen = [EXAMPLES[name] for name in names or (_FEW if quick else EXAMPLES)]
+    return [_run(bench, blueprint) for blueprint in ([*chosen] if names else [*chosen, wide_join(_JOIN_WIDTH)])]
+
+
+def _run(bench: AdapterBench, blueprint: WorkflowBlueprint) -> LiveRun:
+    known: dict[str, Any] = bench.settings.memo.setdefault(_MEMO, {})
+    if blueprint.id not in known:
+        find = possible_outcomes if blueprint.id in EXAMPLES else only_outcome
+        known[blueprint.id] = asyncio.run(find(blueprint, kit_registry))
+    return LiveRun(f"{blueprint.id}-{uuid.uuid4().hex[:6]}", blueprint, known[blueprint.id])
+
+
+def many_workers(bench: AdapterBench) -> Program:
+    """Several workers of one process."""
+    runs = chosen_runs(bench)
+
+    async def run(rig: Rig, _findings: Findings) -> None:
+        flows = LiveFlows(rig, runs)
+        client = await flows.worker(starts=False)
+        for _ in range(_WORKERS):
+            await flows.worker()
+        await flows.start(client)
+        await flows.wait(lambda: flows.noted, _nothing)
+        await flows.judge(client, lambda: flows.noted, f"with {_WORKERS} workers of one process")
+
+    return Program("many workers", ("DLV-MULTI-01",), run)
+
+
+def many_processes(bench: AdapterBench, crew: Crew) -> Program:
+    """Several processes, and a worker of this one."""
+    runs = chosen_runs(bench)
+
+    async def run(rig: Rig, _findings: Findings) -> None:
+        flows = LiveFlows(rig, runs)
+        client = await flows.worker()
+        command = flow_command([one.blueprint for one in runs])
+        async with at_work(crew, _PROCESSES, rig.harness.scope, rig.patience, **command) as members:
+            watch = _Watch(crew, rig, list(members), flows, command)
+            await flows.start(client)
+            await flows.wait(watch.entries, _nothing)
+            await flows.judge(client, watch.entries, f"with {_PROCESSES} processes and a worker of another")
+
+    return Program("many processes", ("DLV-MULTI-01",), run)
+
+
+def killed_processes(bench: AdapterBench, crew: Crew) -> Program:
+    """Processes kill themselves, and one stops for longer than every lease, in the middle of jobs."""
+    dice = bench.random()
+    attempts = bench.settings.capabilities.queue_attempts
+    kills = _MOST_KILLS[bench.settings.profile.name]
+    # A crash may raise the attempt: with too many of them a job is given up, and rightly so.
+    kills = kills if attempts is None else max(1, min(kills, attempts - 2))
+    rounds = _ROUNDS[bench.settings.profile.name]
+
+    async def one_round(rig: Rig, dice: random.Random) -> None:
+        runs = await asyncio.to_thread(chosen_runs, bench, _KILLED)
+        flows = LiveFlows(rig, runs, may_give_up=attempts is not None and attempts <= kills + 1)
+        fates = _fates(runs, dice, crew, kills)
+        command = flow_command([one.blueprint for one in runs], fates)
+        client = await flows.worker(starts=False)
+        async with at_work(crew, _PROCESSES, rig.harness.scope, rig.patience, **command) as members:
+            watch = _Watch(crew, rig, members, flows, command)
+            await flows.start(client)
+            await flows.wait(watch.entries, watch.tend)
+            await flows.judge(client, watch.entries, _told(watch.entries()))
+        if not any(fate.met for fate in fates if not fate.stops):
+            raise Inconclusive("no process came to the moment at which it was to be killed")
+
+    async def run(rig: Rig, _findings: Findings) -> None:
+        for _ in range(rounds):
+            await one_round(rig, dice)
+
+    return Program("killed processes", ("DLV-CRASH-02",), run)
+
+
+def _fates(runs: Sequence[LiveRun], dice: random.Random, crew: Crew, kills: int) -> list[Fate]:
+    """Kills in different runs, the first of them soon after a job that has successors, and one stop."""
+    chosen = dice.sample(list(runs), min(kills + 1, len(runs)))
+    return [_fate(run, dice, crew, after=number == 0, stops=number == kills) for number, run in enumerate(chosen)]
+
+
+def _fate(run: LiveRun, dice: random.Random, crew: Crew, *, after: bool, stops: bool) -> Fate:
+    sources = {edge.source for edge in run.blueprint.edges}
+    nodes = [name for name in always_run(run.allowed) if not after or name in sources]
+    return Fate(
+        run.run_id,
+        dice.choice(nodes),
+        dice.randrange(_MOMENTS),
+        stops,
+        token=str(crew.folder / f"met-{uuid.uuid4().hex[:10]}"),
+        after_seconds=dice.uniform(0.02, 0.2) if after else None,
+    )
+
+
+def _told(entries: Sequence[dict[str, Any]]) -> str:
+    struck = [
+        f"process {'killed' if entry['what'] == 'dies' else 'stopped'} in job {entry['node']!r} of {entry['run']!r}"
+        for entry in entries
+        if entry["what"] in ("dies", "stops")
+    ]
+    return f"({'; '.join(struck)})" if struck else "(nobody killed yet)"
+
+
+async def _nothing() -> None:
+    return
+
+
+class _Watch:
+    """Sees what processes note; replaces those that died, and wakes those that stopped, after their leases."""
+
+    def __init__(self, crew: Crew, rig: Rig, members: list[Member], flows: LiveFlows, command: dict[str, Any]) -> None:
+        self._crew = crew
+        self._rig = rig
+        self._members = members
+        self._flows = flows
+        self._command = command
+        self._gone: list[dict[str, Any]] = []
+        self._asleep: dict[str, float] = {}
+
+    def entries(self) -> list[dict[str, Any]]:
+        """All that was noted so far."""
+        noted = [{**entry, "who": member.name} for member in self._members for entry in member.look()]
+        return [*self._gone, *noted, *self._flows.noted]
+
+    async def tend(self) -> None:
+        """One look at every process."""
+        capabilities = self._rig.capabilities
+        nap = capabilities.lease_seconds + NODE_LOCK_SECONDS + 1
+        for number, member in enumerate(self._members):
+            stops = sum(entry["what"] == "stops" for entry in member.look())
+            if stops and time.monotonic() > self._asleep.setdefault(member.name, time.monotonic() + nap):
+                member.wake()
+            if not member.alive:
+                self._gone += [{**entry, "who": member.name} for entry in member.look()]
+                self._members[number] = await self._replacement()
+
+    async def _replacement(self) -> Member:
+        try:
+            (member,) = await self._crew.hire(1)
+            await member.work(self._rig.harness.scope, self._rig.patience, **self._command)
+        except WorkerError as error:
+            raise Inconclusive(str(error)) from None
+        return member

@@ -1,0 +1,34 @@
+"""Right queues are never accused, however they are built."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowcraft_conformance.contract.verdicts import Verdict
+from flowcraft_conformance.suites.jobs import JobSuite
+from flowcraft_conformance.suites.suite import checks_of
+from reference_adapters.memory import MemoryAdapter
+from reference_adapters.redis_bullmq import RedisBullMQHarness
+from tests.right.adapters_queue import RIGHT, right_harness
+from tests.support import judge_adapter, opened_adapter
+
+CLAUSES = sorted(set(checks_of(JobSuite).values()))
+NOT_SHARED = {"JOB-CRASH-01", "DLV-CRASH-02"}
+"""Harnesses that are made here cannot be made again in another process."""
+NO_SERVER = {"JOB-LIFE-03"}
+OF_PROCESSES = {"JOB-CONC-01", "DLV-MULTI-01"}
+
+
+@pytest.mark.parametrize("adapter", RIGHT, ids=lambda adapter: adapter.__name__)
+def test_a_right_queue_passes(adapter: type[MemoryAdapter]) -> None:
+    with opened_adapter(right_harness(adapter)) as target:
+        outcomes = {clause: judge_adapter(target, clause, JobSuite) for clause in CLAUSES}
+    open_ones = NOT_SHARED | NO_SERVER | OF_PROCESSES
+    assert {clause: said for clause, (verdict, said) in outcomes.items() if verdict is Verdict.FAIL} == {}
+    assert {clause for clause, (verdict, _) in outcomes.items() if verdict is not Verdict.PASS} <= open_ones
+
+
+def test_the_reference_adapter_on_redis_passes_everything() -> None:
+    with opened_adapter(RedisBullMQHarness) as target:
+        outcomes = {clause: judge_adapter(target, clause, JobSuite) for clause in CLAUSES}
+    assert outcomes == dict.fromkeys(CLAUSES, (Verdict.PASS, ""))
