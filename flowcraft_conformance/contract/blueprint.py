@@ -52,7 +52,21 @@ class NodeConfig:
 
 @dataclass(frozen=True, slots=True)
 class NodeDefinition:
-    """One node: ``uses`` names its implementation in the registry, ``inputs`` is a context key or a map to keys."""
+    """One node: ``uses`` names its implementation in the registry, ``inputs`` is a context key or a map to keys.
+
+    Some values of ``uses`` are the runtime's own, with these ``params``:
+
+    * ``wait``, ``webhook``: none; the node rests until it is resumed (HITL-01);
+    * ``sleep``: ``duration``, milliseconds or a text such as ``"10s"``, ``"5m"``, ``"1h"``, ``"2d"``;
+    * ``loop-controller``: ``condition``, an expression; its edges have the actions ``continue`` and ``break``;
+    * ``batch-scatter``: ``workerUsesKey`` (what runs for each item of the input, a list), ``gatherNodeId``, and
+      ``chunkSize`` (how many items at a time; all of them where it is absent);
+    * ``batch-gather``: ``outputKey``, the context key that gets the results in the order of the items (optional);
+    * ``subflow``: ``blueprintId``, ``inputs`` (child key -> parent key or node id) and ``outputs`` (parent key -> child
+      key or node id), both optional.
+
+    How they end is SUB-01.
+    """
 
     id: str
     uses: str

@@ -152,7 +152,12 @@ class FinalResult:
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """What a node gives back: its output, the action that routes, and nodes to add to this run."""
+    """What a node gives back: its output, the action that routes, and nodes to add to this run.
+
+    The edges of a node are settled once all that it has added is done. An added node has an id that no node beside it
+    has, uses what is in the registry or ``sleep``, and is given the output of the node that added it, unless it has
+    ``inputs``; where it cannot be added the node that adds it fails.
+    """
 
     output: Any = None
     action: str | None = None

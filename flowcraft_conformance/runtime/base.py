@@ -146,5 +146,9 @@ class BaseDistributedAdapter(ABC):
     async def resume_with_action(
         self, run_id: str, action: str, output: Any = None, *, node_id: str | None = None
     ) -> set[str]:
-        """Resume one waiting node, or with ``node_id`` None every waiting node; the node ids resumed (HITL-01)."""
+        """Resume one waiting node, or with ``node_id`` None every waiting node; the node ids resumed (HITL-01).
+
+        A node of a subflow has the id ``subflow/node``. One in a loop is resumed at the visit at which it waits; its
+        later visits are ``node@2`` and so on among the ids that are returned.
+        """
         return await self._runs.resume(run_id, action, output, node_id)

@@ -194,11 +194,14 @@ class _Work:
 
     async def _taken(self) -> tuple[int, ...]:
         """The edges that make the node ready; of an added node also what it is, which the one knows that added it."""
-        if self._graph.added(self._job.node_id) is None:
+        added = self._graph.added(self._job.node_id)
+        if added is None:
             return await self._joins.taken(self._job.node_id)
-        definition = await self._definition(self._job.node_id)
-        if definition is None:
+        decision = await self._state.decision(added[0])
+        if decision is None or not await self._joins.is_started(*added, decision):
             return ()
+        definition = await self._state.added(*added, decision.added)
+        assert definition is not None  # it was committed with that decision
         self._node = definition
         return (_FROM_ADDING,)
 

@@ -107,6 +107,13 @@ class Joins:
             return range(0)
         return range(first, min(first + decision.chunk, decision.added))
 
+    async def is_started(self, node_id: str, position: int, decision: Decision) -> bool:
+        """Whether it is the turn of one of the nodes that a node has added."""
+        if position >= decision.added:
+            return False
+        first = position - position % decision.chunk
+        return first == 0 or await self._is_full(node_id, decision, first - decision.chunk)
+
     async def _is_full(self, node_id: str, decision: Decision, first: int) -> bool:
         """Whether the nodes of a chunk are done."""
         width = min(decision.chunk, decision.added - first)

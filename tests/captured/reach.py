@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,14 +11,17 @@ from flowcraft_conformance import (
     DistributedAdapter,
     EdgeDefinition,
     IAsyncContext,
+    JobDeferred,
     JobPayload,
     NodeConfig,
     NodeDefinition,
     NodeResult,
     PatchOperation,
     WebhookEndpoint,
+    WorkflowBlueprint,
 )
 from flowcraft_conformance.checking.blueprints import EXAMPLES, WAITING, flow, node
+from flowcraft_conformance.checking.dynamic_blueprints import again, batch, leave, loop, subflow
 from flowcraft_conformance.contract.keys import CoordinationKeys
 from flowcraft_conformance.harness.captured.scenario import Scenario, Step
 from flowcraft_conformance.harness.captured.world import World
@@ -96,6 +100,20 @@ async def reconcile(world: World, client: DistributedAdapter) -> None:
     await client.reconcile(world.run_id)
 
 
+def lose_after(count: int) -> Step:
+    """So many jobs are done, and the others are lost."""
+
+    async def lose(world: World, client: DistributedAdapter) -> None:
+        await client.start_run(world.scenario.blueprint.id, {"k": 1}, world.run_id)
+        for _ in range(count):
+            if world.queue:
+                with suppress(JobDeferred):
+                    await client.handle_job(world.queue.pop(0).job)
+        world.queue.clear()
+
+    return lose
+
+
 async def start_again(world: World, client: DistributedAdapter) -> None:
     """A client that was not sure."""
     await client.start_run(world.scenario.blueprint.id, {}, world.run_id)
@@ -160,7 +178,18 @@ def _own(
     return Reach(name, Scenario(flow(name, *parts), kit_registry, {"k": 1}, steps), adapter, **more)
 
 
+def _added(name: str, *parts: Any, done: int) -> Reach:
+    return Reach(name, Scenario(flow(name, *parts), kit_registry, {"k": 1}, (reconcile,), first=lose_after(done)))
+
+
+def _with(name: str, child: WorkflowBlueprint, *parts: Any) -> Reach:
+    return Reach(name, Scenario(flow(name, *parts), kit_registry, {"k": 1}, blueprints=(child,)))
+
+
 _YES = NodeResult(1, "yes")
+_KID = flow("kid", node("x", "put", set={"n": 1}, delete=["gone"]), "x>z",
+            EdgeDefinition("x", "y", condition="context['n'] == 1"))  # fmt: skip
+_INNER = [node("m", "add", nodes=[node("o").to_dict()]).to_dict()]
 _UNKNOWN = "nobody-knows-this"
 _NO_BLUEPRINT = PossibleOutcomes((Outcome("failed", {}, _UNKNOWN),), complete=True)
 _ABANDONED = PossibleOutcomes((Outcome("failed", {}, "w"),), complete=True)
@@ -199,5 +228,12 @@ REACH: tuple[Reach, ...] = (
          adapter=QueueRetriesAdapter),
     _own("webhook", NodeDefinition("w", "webhook"), "a>w w>b", adapter=WebhookAdapter, steps=(resume("w", 1),),
          answers={"w": _YES}),
+    _own("loops", node("b", "count"), NodeDefinition("w", "wait"), node("c", "count", key="m"), loop("l", "n < 3"),
+         loop("o", "m < 1"), "b>w w>l", again("l", "b"), leave("l", "c", transform="input"), "c>o", again("o", "b"),
+         steps=(resume(None, 1), resume(None, 1), reconcile, resume(None, 1)), answers={"w": _YES}),
+    _added("batch", node("a", "constant", value=[1, 2, 3]), *batch("s", "a", chunk=2, key="all"), "a>s", done=3),
+    _added("added", node("a", "add", nodes=_INNER), "a>b", done=2),
+    _with("subflow", _KID, subflow("p", "kid", inputs={"n": "k", "from": "a"}, outputs={"m": "n", "of": "y"}), "a>p"),
+    _with("small-subflow", flow("one", node("x")), subflow("p", "one")),
 )  # fmt: skip
 """The scenarios."""

@@ -27,6 +27,10 @@ _NO_PLACE_OF_DEATH = {
     "BaseDistributedAdapter.__aenter__": "the adapter's own queue",
     "BaseDistributedAdapter.__aexit__": "the adapter's own queue",
     "stop(": "waits for a task of this process; no call is under way",
+    "ScopedContext.set": "what a node writes is kept in memory until the commit",
+    "ScopedContext.delete": "the same",
+    "ScopedContext.patch": "the same",
+    "state.set(": "a change that is kept in memory until the commit",
     "no_longer_waiting(": "a change that is kept in memory until the commit",
 }
 """File, function or text of an await -> why a captured run cannot kill a worker there."""
@@ -60,7 +64,11 @@ def _first_blows(plain: Trace) -> Iterator[Event]:
 async def _kill_everywhere(reach: Reach) -> tuple[set[tuple[str, int]], int]:
     scenario = reach.scenario
     allowed = reach.allowed or await possible_outcomes(
-        scenario.blueprint, scenario.registry, scenario.initial_context, answers=reach.answers or {}
+        scenario.blueprint,
+        scenario.registry,
+        scenario.initial_context,
+        blueprints=scenario.blueprints,
+        answers=reach.answers or {},
     )
     captured = Captured(harness_of(reach.adapter)("reach"))
     plain = await captured.run_plan(scenario, Plan())

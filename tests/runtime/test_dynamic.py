@@ -189,7 +189,8 @@ def test_a_wait_in_a_loop_and_in_a_subflow_is_resumed_at_each_visit() -> None:
     assert adapter.state()["_outputs.d"]["input"] == 2
 
 
-def test_a_gather_that_somebody_asks_for_too_early_waits_for_its_batch() -> None:
+@pytest.mark.parametrize("early", ["s_gather", "s[1]", "s[2]"])
+def test_what_somebody_asks_for_too_early_waits_for_its_turn(early: str) -> None:
     one = DYNAMIC["batch-in-chunks"]
 
     async def run() -> None:
@@ -197,8 +198,7 @@ def test_a_gather_that_somebody_asks_for_too_early_waits_for_its_batch() -> None
         await adapter.start_run(one.blueprint.id, run_id="r")
         while adapter.queue:
             await adapter.handle_job(adapter.queue.pop(0))
-            await adapter.handle_job(JobPayload("r", one.blueprint.id, "s_gather"))
-            await adapter.handle_job(JobPayload("r", one.blueprint.id, "s[2]"))
+            await adapter.handle_job(JobPayload("r", one.blueprint.id, early))
         assert adapter.state()["_outputs.s_gather"] == [{"done": 3}, {"done": 1}, {"done": 2}]
 
     asyncio.run(run())
