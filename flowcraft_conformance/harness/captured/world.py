@@ -181,13 +181,15 @@ class World(Turns):
     async def run_losing_jobs(self, delivered: int) -> tuple[set[str], set[str], set[str]]:
         """Start, deliver so many jobs, lose the others, reconcile twice, go on to the end, and reconcile once more.
 
-        The nodes whose jobs were lost; those that the first reconcile put on the queue; those that the last one did.
+        The nodes whose jobs were lost before one of them was done; those that the first reconcile put on the queue;
+        those that the last one did.
         """
         self._before = asyncio.all_tasks()
         try:
             await self._client_step(start)
             await self._work_off(at_most=delivered)
-            lost = {queued.job.node_id for queued in self.queue}
+            done = {delivery.job.node_id for delivery in self.deliveries if delivery.outcome == "acknowledged"}
+            lost = {queued.job.node_id for queued in self.queue} - done
             self.queue.clear()
             found = await self._reconciled()
             await self._reconciled()
