@@ -30,7 +30,8 @@ from tests.support import Outcome, clauses_checked, judge, judge_adapter, opened
 _TARGETS: list[tuple[Target, Callable[..., Any]]] = [
     *[(Target.STORE, store) for store in (*STORES, redis_store)],
     *[(Target.CONTEXT, context) for context in (*CONTEXTS, redis_context)],
-    *[(Target.ADAPTER, harness) for harness in (RightHarness, *ADAPTERS)],
+    (Target.ADAPTER, RightHarness),
+    *[(Target.ADAPTER, harness) for harness in ADAPTERS],
 ]
 
 

@@ -27,6 +27,7 @@ _NO_PLACE_OF_DEATH = {
     "BaseDistributedAdapter.__aenter__": "the adapter's own queue",
     "BaseDistributedAdapter.__aexit__": "the adapter's own queue",
     "stop(": "waits for a task of this process; no call is under way",
+    "_ShortKeys.delete": "part of the interface; the runtime deletes by patches only",
     "no_longer_waiting(": "a change that is kept in memory until the commit",
 }
 """File, function or text of an await -> why a captured run cannot kill a worker there."""
