@@ -218,7 +218,8 @@ class World(Turns):
                 if (error := task.exception()) is None:
                     return
                 self.client_errors.append(error)
-        raise LivelockError(f"a client did not get through with {step.__name__}: {task}")
+        last = repr(self.client_errors[-1]) if self.client_errors else "it never returned"
+        raise LivelockError(f"a client did not get through with {step.__name__}: {last}")
 
     async def _work_off(self, at_most: int = _NO_END) -> None:
         """Deliver jobs until there are none; then let those go on who stood still for so long."""
