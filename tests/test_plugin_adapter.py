@@ -75,13 +75,30 @@ def test_a_broken_adapter_is_told_as_a_story(folder: pytest.Pytester) -> None:
             "JOIN-ALL-01 [[]MUST] *",
             "Observed: silence: no job is left*",
             "*graph: *",
-            "*job a, worker *: ran a; acknowledged",
+            "*plan: *none; each job is delivered once*",
             "*expected: completed",
             "*plan token: plain",
             "Reproduce: pytest --flowcraft-adapter=adapters:LosesSuccessors -k JOIN-ALL-01 *",
         ]
     )
     assert shown.ret == 1
+
+
+def test_the_command_below_a_failure_does_that_run_again(folder: pytest.Pytester) -> None:
+    broken = "--flowcraft-adapter=adapters:LosesSuccessors"
+    shown = run(folder, broken, "-k", "FLOW-ORACLE-01", "--flowcraft-replay=diamond/c9+")
+    shown.stdout.fnmatch_lines(
+        ["Observed: silence: *", "*plan token: c9+", "Reproduce: *--flowcraft-replay=diamond/c9+"]
+    )
+    assert shown.ret == 1
+    right = run(folder, "--flowcraft-adapter=adapters:Mine", "-k", "FLOW-ORACLE-01", "--flowcraft-replay=diamond/c9+")
+    right.stdout.fnmatch_lines(["*FLOW-ORACLE-01 inconclusive: the run diamond/c9+ ended as it should; nothing else*"])
+
+
+def test_a_replay_that_is_none_is_one_message(folder: pytest.Pytester) -> None:
+    shown = run(folder, "--flowcraft-adapter=adapters:Mine", "--flowcraft-replay=diamond")
+    assert shown.ret == 4
+    shown.stderr.fnmatch_lines(["*--flowcraft-replay: 'diamond' is no replay*"])
 
 
 def test_a_bare_class_gets_a_store_of_the_kit_which_is_not_judged(folder: pytest.Pytester) -> None:

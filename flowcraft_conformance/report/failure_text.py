@@ -9,24 +9,28 @@ from flowcraft_conformance.contract.clauses import clause as look_up
 from flowcraft_conformance.report.findings import Finding
 
 _WIDTH = 100
-_OBSERVED_LINES = 14
+_MOST_LINES = 30
+_FEWEST_OBSERVED = 8
 
 
 def failure_text(finding: Finding) -> str:
     """Clause and sentence, what was observed, why it matters, likely causes, one command."""
     clause = look_up(finding.clause)
-    observed = fit(finding.observed, _OBSERVED_LINES)
-    parts = [
+    before = [
         _wrap(f"{clause.id} [{clause.level}] {clause.sentence}"),
         "",
         _wrap(f"Observed: {finding.summary}"),
-        *([textwrap.indent(observed, "  ")] if observed else []),
+    ]
+    after = [
         "",
         _wrap(f"Why it matters: {clause.why}"),
         "Likely causes:",
         *[_wrap(cause, first="  - ", then="    ") for cause in clause.causes[:3]],
         f"Reproduce: {finding.reproduce}",
     ]
+    left = _MOST_LINES - len("\n".join([*before, *after]).splitlines())
+    observed = fit(finding.observed, max(left, _FEWEST_OBSERVED))
+    parts = [*before, *([textwrap.indent(observed, "  ")] if observed else []), *after]
     return "\n".join(parts)
 
 

@@ -136,8 +136,10 @@ def _deferred_without_an_attempt(trace: Trace) -> str | None:
     strangers = {delivery.worker for delivery in trace.deliveries if trace.knows(delivery.worker, "2")}
     if not strangers:
         return None
+    ended = next((call.number for call in trace.calls if call.part == "result"), len(trace.calls))
+    too_late = {call.delivery for call in trace.calls if call.number > ended}
     for delivery in trace.deliveries:
-        if delivery.worker in strangers and delivery.outcome != "deferred":
+        if delivery.worker in strangers and delivery.outcome != "deferred" and delivery.number not in too_late:
             return f"a worker of version 2 {delivery.outcome} job {delivery.job.node_id!r} of a run of version 1"
         if delivery.job.attempt > 1:
             return f"job {delivery.job.node_id!r} was put back by another version, and has used up an attempt"

@@ -161,11 +161,10 @@ def _another_one_won(trace: Trace) -> str | None:
     Each job of the run was over before the next one was delivered.
     """
     before = {edge.source for edge in trace.scenario.blueprint.edges if edge.target == "d"}
-    arrived = [delivery.job.node_id for delivery in trace.deliveries if delivery.job.node_id in before]
+    first = next((execution.node for execution in trace.executions if execution.node in before), None)
     for execution in trace.executions:
-        by = execution.input.get("by") if execution.node == "d" and isinstance(execution.input, dict) else arrived[0]
-        if by != arrived[0]:
-            return f"join 'd' was given the output of {by!r}, and {arrived[0]!r} was done before it"
+        if execution.node == "d" and isinstance(execution.input, dict) and execution.input.get("by") != first:
+            return f"join 'd' was given the output of {execution.input.get('by')!r}, and {first!r} was done before it"
     return None
 
 

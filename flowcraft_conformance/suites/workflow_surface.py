@@ -12,13 +12,15 @@ from flowcraft_conformance.harness.adapter_bench import AdapterBench
 from flowcraft_conformance.harness.captured.events import at_calls, changes_something
 from flowcraft_conformance.harness.captured.judging import Trace
 from flowcraft_conformance.harness.captured.plan import Event, Kind
-from flowcraft_conformance.harness.captured.records import CallSeen
+from flowcraft_conformance.harness.captured.records import CallSeen, InjectedError
 from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.suites.suite import checks
 from flowcraft_conformance.suites.workflow_graphs import examples
 from flowcraft_conformance.suites.workflow_ids import FAMILIES, PAIRS, UNLIKE, Pair, odd_run
 
 _EVENTS = ("job:enqueued", "job:processed", "job:failed")
+_BUS_ERRORS = ("the connection was lost", "the event bus is down")
+_DEEPEST_CAUSE = 20
 _WEEK = 7 * 24 * 3600
 
 
@@ -148,12 +150,22 @@ def _harmed_by_its_bus(trace: Trace) -> str | None:
     if trace.client_errors:
         return f"the event bus failed, and so did the call of a client: {trace.client_errors[0]}"
     for delivery in trace.deliveries:
-        if delivery.outcome in ("raised", "dead-lettered"):
+        if _is_of_the_bus(delivery.error):
             return f"the event bus failed, and so did job {delivery.job.node_id!r}: {delivery.error}"
     for result in trace.results:
-        if "the connection was lost" in (result.reason or "") or "bus is down" in (result.reason or ""):
+        if any(text in (result.reason or "") for text in _BUS_ERRORS):
             return f"the event bus failed, and so did the run: {result.reason}"
     return None
+
+
+def _is_of_the_bus(error: BaseException | None) -> bool:
+    """Whether the error, or one that it was raised for, is what the bus has failed with."""
+    seen = 0
+    while error is not None and seen < _DEEPEST_CAUSE:
+        if isinstance(error, InjectedError) or any(text in str(error) for text in _BUS_ERRORS):
+            return True
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return False
 
 
 # Ids

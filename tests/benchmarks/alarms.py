@@ -1,7 +1,8 @@
 """Is a right target accused on a busy machine? ``python -m tests.benchmarks.alarms [QUICK] [STANDARD] [NAME ...]``.
 
-Runs every right store and context so many times in the quick and the standard profile, each time with another seed,
-while two processes spin. NAME: only targets whose name contains it. Ends with 1 where one was accused.
+Runs every right store, context and adapter so many times in the quick and the standard profile, each time with another
+seed, while two processes spin; adapters in captured runs. NAME: only targets whose kind and name (``adapter:Slow``)
+contain it. Ends with 1 where one was accused.
 """
 
 from __future__ import annotations
@@ -15,15 +16,22 @@ from typing import Any
 
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.verdicts import Verdict
+from flowcraft_conformance.harness.adapter_harness import AdapterHarness
+from flowcraft_conformance.harness.profile import PROFILES
+from flowcraft_conformance.suites.suite import checks_of
+from flowcraft_conformance.suites.workflows import WorkflowSuite
 from reference_adapters.redis_bullmq import context as redis_context
 from reference_adapters.redis_bullmq import store as redis_store
+from tests.right.adapters import ADAPTERS, RightHarness
 from tests.right.contexts import CONTEXTS
 from tests.right.stores import STORES
-from tests.support import clauses_checked, judge, opened
+from tests.support import Outcome, clauses_checked, judge, judge_adapter, opened, opened_adapter
 
 _TARGETS: list[tuple[Target, Callable[..., Any]]] = [
     *[(Target.STORE, store) for store in (*STORES, redis_store)],
     *[(Target.CONTEXT, context) for context in (*CONTEXTS, redis_context)],
+    (Target.ADAPTER, RightHarness),
+    *[(Target.ADAPTER, harness) for harness in ADAPTERS],
 ]
 
 
@@ -41,11 +49,25 @@ def busy() -> Iterator[None]:
 
 def accused(kind: Target, factory: Callable[..., Any], profile: str, seed: int) -> list[str]:
     """The clauses that a right target was said to break."""
-    with opened(kind, factory, profile=profile, seed=seed) as settings:
-        outcomes = {clause: judge(kind, factory, settings, clause) for clause in clauses_checked(kind)}
+    outcomes = (
+        _outcomes_of_adapter(factory, profile, seed)
+        if isinstance(factory, type) and issubclass(factory, AdapterHarness)
+        else _outcomes(kind, factory, profile, seed)
+    )
     return [
         f"{clause}: {said.splitlines()[0]}" for clause, (verdict, said) in outcomes.items() if verdict is Verdict.FAIL
     ]
+
+
+def _outcomes(kind: Target, factory: Callable[..., Any], profile: str, seed: int) -> dict[str, Outcome]:
+    with opened(kind, factory, profile=profile, seed=seed) as settings:
+        return {clause: judge(kind, factory, settings, clause) for clause in clauses_checked(kind)}
+
+
+def _outcomes_of_adapter(harness: type[AdapterHarness], profile: str, seed: int) -> dict[str, Outcome]:
+    clauses = sorted(set(checks_of(WorkflowSuite).values()))
+    with opened_adapter(harness, seed, PROFILES[profile]) as target:
+        return {clause: judge_adapter(target, clause) for clause in clauses}
 
 
 def main() -> int:

@@ -31,6 +31,7 @@ _NO_PLACE_OF_DEATH = {
     "ScopedContext.delete": "the same",
     "ScopedContext.patch": "the same",
     "state.set(": "a change that is kept in memory until the commit",
+    "_ShortKeys.delete": "part of the interface; the runtime deletes by patches only",
     "no_longer_waiting(": "a change that is kept in memory until the commit",
 }
 """File, function or text of an await -> why a captured run cannot kill a worker there."""

@@ -112,12 +112,30 @@ class Problem:
 
 def judge(trace: Trace, allowed: PossibleOutcomes, also: Also | None = None) -> Problem | None:
     """The first rule that the run broke, or None. ``also``: one rule more, which says what was broken."""
+    if _slept_before_a_bare_write(trace):
+        return None
     for rule in (_ends, _says_one_thing, _says_it_once, _as_in_one_process, _runs_once):
         said = rule(trace, allowed)
         if said is not None:
             return Problem(rule.__name__.lstrip("_"), said.got, said.expected, trace, said.differences)
     more = also(trace) if also is not None else None
     return None if more is None else Problem("also", more, "", trace)
+
+
+def _slept_before_a_bare_write(trace: Trace) -> bool:
+    """Whether a worker stood between its last look and a write, on contexts that offer no guarded patch.
+
+    Nobody can notice there that the lease is over: without ``patch_if_absent`` the contract does not ask for it.
+    """
+    if not trace.count(Kind.PAUSE) or any(call.name == "patch_if_absent" for call in trace.calls):
+        return False
+    for event, seen in trace.happened:
+        if event.kind is Kind.PAUSE:
+            following = (call for call in trace.calls[seen.number + event.after :] if call.worker == seen.worker)
+            first = next(following, None)
+            if first is not None and first.part == "context" and first.name in ("set", "delete", "patch"):
+                return True
+    return False
 
 
 def _ends(trace: Trace, allowed: PossibleOutcomes) -> Said | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from flowcraft_conformance.checking.clock import VirtualClock
 from flowcraft_conformance.contract.payloads import JobPayload
+from flowcraft_conformance.runtime import short_keys
 
 
 class InjectedError(ConnectionError):
@@ -85,6 +86,8 @@ class KeyLeft:
 _LINES_OF_PLACE = 2
 _NODE_LOCKS = "flowcraft:nodelock:"
 _KIT = str(Path(__file__).parent)
+_NOT_OF_THE_ADAPTER = (_KIT, str(short_keys.__file__))
+"""What only passes calls on says nothing of who made them."""
 _ASYNCIO = str(Path(asyncio.__file__).parent)
 
 
@@ -150,7 +153,7 @@ def place_in_adapter() -> str:
         file = frame.f_code.co_filename
         if file.startswith(_ASYNCIO):
             break
-        if not file.startswith(_KIT):
+        if not file.startswith(_NOT_OF_THE_ADAPTER):
             lines.append(f"{Path(file).name}:{frame.f_lineno}")
         frame = frame.f_back
     return " < ".join(lines)

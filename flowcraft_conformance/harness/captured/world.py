@@ -181,13 +181,15 @@ class World(Turns):
     async def run_losing_jobs(self, delivered: int) -> tuple[set[str], set[str], set[str]]:
         """Start, deliver so many jobs, lose the others, reconcile twice, go on to the end, and reconcile once more.
 
-        The nodes whose jobs were lost; those that the first reconcile put on the queue; those that the last one did.
+        The nodes whose jobs were lost before one of them was done; those that the first reconcile put on the queue;
+        those that the last one did.
         """
         self._before = asyncio.all_tasks()
         try:
             await self._client_step(start)
             await self._work_off(at_most=delivered)
-            lost = {queued.job.node_id for queued in self.queue}
+            done = {delivery.job.node_id for delivery in self.deliveries if delivery.outcome == "acknowledged"}
+            lost = {queued.job.node_id for queued in self.queue} - done
             self.queue.clear()
             found = await self._reconciled()
             await self._reconciled()
@@ -216,7 +218,8 @@ class World(Turns):
                 if (error := task.exception()) is None:
                     return
                 self.client_errors.append(error)
-        raise LivelockError(f"a client did not get through with {step.__name__}: {task}")
+        last = repr(self.client_errors[-1]) if self.client_errors else "it never returned"
+        raise LivelockError(f"a client did not get through with {step.__name__}: {last}")
 
     async def _work_off(self, at_most: int = _NO_END) -> None:
         """Deliver jobs until there are none; then let those go on who stood still for so long."""
