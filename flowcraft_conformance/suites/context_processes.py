@@ -8,18 +8,19 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from flowcraft_conformance.checking.drawing import draw_time_line, shorten
+from flowcraft_conformance.checking.drawing import draw_time_line
 from flowcraft_conformance.checking.history import Operation, count_overlapping
 from flowcraft_conformance.checking.models import KeyValueModel, ValueCall
 from flowcraft_conformance.contract.payloads import DeleteOp, SetOp
 from flowcraft_conformance.contract.verdicts import ClauseViolation
 from flowcraft_conformance.harness.calls import CallRecord
 from flowcraft_conformance.harness.evidence import draw
-from flowcraft_conformance.harness.process_races import Round, race_processes, show_race
+from flowcraft_conformance.harness.process_races import Round, race_processes
 from flowcraft_conformance.harness.races import judge_history
 from flowcraft_conformance.harness.spaces import ContextBench, ContextSpace
-from flowcraft_conformance.harness.workers.wire import ForeignValue, PlannedCall
+from flowcraft_conformance.harness.workers.wire import PlannedCall
 from flowcraft_conformance.suites.suite import checks
+from flowcraft_conformance.suites.survivors import require_survivors, written_by
 
 PROCESSES = 3
 IN_A_ROW = 4
@@ -160,43 +161,16 @@ def race_disjoint_writers(bench: ContextBench, write: Writer) -> None:
                 calls = [
                     record for each, some in zip(planned, records, strict=True) if each.run == run for record in some
                 ]
-                await _all_there(space, run, written[run], calls)
+                client = await space.client(run)
+                await client.to_dict()
+                look = replace(space.recorder.records[-1], client=PROCESSES)
+                kind = "an existing" if "before" in written[run] else "a new"
+                require_survivors(space, calls, look, written[run], f"processes on {kind} run")
             return overlapping(planned, records)
 
         await race_processes(space, pool, rounds, judge)
 
     bench.run(body)
-
-
-async def _all_there(space: ContextSpace, run: str, want: Mapping[str, Any], calls: Sequence[CallRecord]) -> None:
-    client = await space.client(run)
-    got = await client.to_dict()
-    lost = [key for key, value in want.items() if not isinstance(got, dict) or got.get(key) != value]
-    if not lost:
-        return
-    kind = "an existing" if "before" in want else "a new"
-    wrong = next((record for record in calls if lost[0] in written_by(record)), None)
-    raise ClauseViolation(
-        f"{len(lost)} of {len(want)} values that {PROCESSES} processes wrote to different keys of {kind} run are lost, "
-        f"first {lost[0]!r}",
-        "" if wrong is None else show_race(space, wrong, calls, _look_at(space.recorder.records[-1], lost[0], got)),
-    )
-
-
-def _look_at(record: CallRecord, key: str, got: Any) -> CallRecord:
-    """The look at the whole state, as a look at the one key that counts."""
-    if not isinstance(got, dict):
-        return replace(record, client=PROCESSES)
-    seen = f"with {key!r} = {shorten(got[key])}" if key in got else f"a state without {key!r}"
-    return replace(record, client=PROCESSES, output=ForeignValue(seen))
-
-
-def written_by(record: CallRecord) -> dict[str, Any]:
-    """What a set, a patch or a guarded patch was to write."""
-    if record.name == "set":
-        return {record.arguments[0]: record.arguments[1]}
-    operations = record.arguments[-1] if record.name in ("patch", "patch_if_absent") else ()
-    return {operation.key: operation.value for operation in operations if isinstance(operation, SetOp)}
 
 
 def overlapping(planned: Sequence[Round], records: Sequence[Sequence[CallRecord]]) -> int:

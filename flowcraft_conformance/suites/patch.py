@@ -104,7 +104,7 @@ class PatchSuite(PatchRaces, PatchSchedules, PatchProcesses, PatchFaults, Suite)
             expect_json(space, await reader.to_dict(), apply({}, operations), "to_dict after the first patch of a run")
 
         absent: SearchStrategy[list[PatchOperation]] = st.lists(st.builds(DeleteOp, keys()), max_size=3)
-        flowcraft_context_bench.explore(st.one_of(patches(max_operations=5), absent), body)
+        flowcraft_context_bench.explore(st.one_of(patches(max_operations=5), absent), body, share=2)
 
     @checks("PATCH-NEW-01")
     def test_an_empty_patch_and_absent_keys_do_nothing(self, flowcraft_context_bench: ContextBench) -> None:
@@ -118,7 +118,7 @@ class PatchSuite(PatchRaces, PatchSchedules, PatchProcesses, PatchFaults, Suite)
             await context.patch(absent)
             expect_json(space, await context.to_dict(), state, "to_dict after absent keys were deleted")
 
-        flowcraft_context_bench.explore(st.tuples(states(max_keys=3), keys()), body)
+        flowcraft_context_bench.explore(st.tuples(states(max_keys=3), keys()), body, share=3)
 
     @checks("PATCH-ATOM-01")
     def test_one_bad_operation_leaves_no_part_of_a_patch(self, flowcraft_context_bench: ContextBench) -> None:
@@ -140,7 +140,7 @@ class PatchSuite(PatchRaces, PatchSchedules, PatchProcesses, PatchFaults, Suite)
 
         bad_values = st.sampled_from(NO_JSON)
         some = patches(max_operations=30).filter(bool)
-        flowcraft_context_bench.explore(st.tuples(some, st.integers(0, 30), bad_values), body)
+        flowcraft_context_bench.explore(st.tuples(some, st.integers(0, 30), bad_values), body, share=2)
 
     @checks("PATCH-MANY-01")
     def test_patches_of_many_operations(self, flowcraft_context_bench: ContextBench) -> None:
@@ -175,4 +175,4 @@ class PatchSuite(PatchRaces, PatchSchedules, PatchProcesses, PatchFaults, Suite)
             expect_json(space, await context.to_dict(), want, "to_dict after the second")
 
         guards = st.sampled_from(KEYS)
-        flowcraft_context_bench.explore(st.tuples(guards, small_values(), patches(max_operations=4)), body)
+        flowcraft_context_bench.explore(st.tuples(guards, small_values(), patches(max_operations=4)), body, share=3)

@@ -39,12 +39,37 @@ class DropsNulls(MutantContext):
         return {key: value for key, value in (await super().to_dict()).items() if value is not None}
 
 
+class AnAbsentRunRaises(MutantContext):
+    breaks = "CTX-GET-01"
+
+    async def get(self, key: str) -> Any:
+        return None if (text := self.backend.runs[self._run_id].get(key)) is None else json.loads(text)
+
+
 class MergesObjects(MutantContext):
     breaks = "CTX-SET-01"
 
     async def set(self, key: str, value: Any) -> None:
         old = await self.get(key)
         await super().set(key, {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value)
+
+
+class AppendsToLists(MutantContext):
+    breaks = "CTX-SET-01"
+
+    async def set(self, key: str, value: Any) -> None:
+        old = await self.get(key)
+        await super().set(key, [*old, *value] if isinstance(old, list) and isinstance(value, list) else value)
+
+
+class LeavesOldFieldsBehind(MutantContext):
+    """Keeps one entry a field, and never removes one that the new value has not; an empty object removes none."""
+
+    breaks = "CTX-SET-01"
+
+    async def set(self, key: str, value: Any) -> None:
+        old = await self.get(key)
+        await super().set(key, old if isinstance(old, dict) and value == {} else value)
 
 
 class FalsyIsDeleted(MutantContext):
@@ -59,6 +84,13 @@ class FalsyReadsAsNone(MutantContext):
 
     async def get(self, key: str) -> Any:
         return await super().get(key) or None
+
+
+class LeavesOutEmptyContainers(MutantContext):
+    breaks = "CTX-SET-02"
+
+    async def to_dict(self) -> dict[str, Any]:
+        return {key: value for key, value in (await super().to_dict()).items() if value not in ([], {})}
 
 
 class ParsesTextThatLooksLikeJson(MutantContext):
@@ -134,6 +166,21 @@ class KeepsTheObjectsThemselves(MutantContext):
         return self.objects.get((self._run_id, key), await super().get(key))
 
 
+class CopiesTheOuterContainerOnly(MutantContext):
+    breaks = "CTX-SET-05"
+    objects: ClassVar[dict[tuple[str, str], Any]] = {}
+
+    async def patch(self, operations: Sequence[PatchOperation]) -> None:
+        await super().patch(operations)
+        for operation in operations:
+            self.objects.pop((self._run_id, operation.key), None)
+            if isinstance(operation, SetOp) and isinstance(operation.value, dict):
+                self.objects[self._run_id, operation.key] = dict(operation.value)
+
+    async def get(self, key: str) -> Any:
+        return self.objects.get((self._run_id, key), await super().get(key))
+
+
 class CachesWhatItHandedOut(MutantContext):
     breaks = "CTX-SET-05"
 
@@ -153,6 +200,21 @@ class WritesWholeFloatsAsInts(MutantContext):
         await super().set(key, int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
+class ForgetsTheSignOfZero(MutantContext):
+    breaks = "CTX-SET-06"
+
+    async def set(self, key: str, value: Any) -> None:
+        await super().set(key, 0.0 if value == 0 and isinstance(value, float) else value)
+
+
+class ReadsEveryNumberAsAFloat(MutantContext):
+    breaks = "CTX-SET-06"
+
+    async def get(self, key: str) -> Any:
+        text = self._state().get(key)
+        return None if text is None else json.loads(text, parse_int=float)
+
+
 class DeleteLooksAtTheValue(MutantContext):
     breaks = "CTX-DEL-01"
 
@@ -160,6 +222,14 @@ class DeleteLooksAtTheValue(MutantContext):
         value = await self.get(key)
         await super().delete(key)
         return bool(value)
+
+
+class DeleteAlwaysSaysYes(MutantContext):
+    breaks = "CTX-DEL-01"
+
+    async def delete(self, key: str) -> bool:
+        await super().delete(key)
+        return True
 
 
 class DeleteOfAnAbsentRunRaises(MutantContext):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from flowcraft_conformance import PatchOperation, SetOp
 from reference_adapters._json import encode
@@ -64,6 +65,26 @@ class SetsInTwoSteps(MutantContext):
         self._write({key: text})
 
 
+class LastWriterWinsByItsOwnClock(MutantContext):
+    """The clock of every second client is ahead: a write that follows one of it is dropped."""
+
+    breaks = "CTX-RACE-02"
+    stamps: ClassVar[dict[tuple[str, str], float]] = {}
+    made: ClassVar[int] = 0
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        type(self).made += 1
+        self.ahead = 0.05 * (self.made % 2)
+
+    async def set(self, key: str, value: Any) -> None:
+        stamp = time.monotonic() + self.ahead
+        await asyncio.sleep(0)
+        if stamp > self.stamps.get((self._run_id, key), 0.0):
+            self.stamps[self._run_id, key] = stamp
+            await super().set(key, value)
+
+
 class AcknowledgesBeforeItIsVisible(MutantContext):
     breaks = "CTX-RACE-03"
 
@@ -84,6 +105,17 @@ class CutsLongValues(MutantContext):
 
     async def set(self, key: str, value: Any) -> None:
         await super().set(key, value[:60_000] if isinstance(value, str) else value)
+
+
+class RefusesLongValues(MutantContext):
+    """Declares no limit and has one, in bytes of JSON with all other characters escaped."""
+
+    breaks = "CTX-SIZE-01"
+
+    async def set(self, key: str, value: Any) -> None:
+        if len(encode(value)) > 70_000:
+            raise ValueError("too long")
+        await super().set(key, value)
 
 
 class ReadsOnePage(MutantContext):

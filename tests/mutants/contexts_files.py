@@ -109,7 +109,7 @@ class CachesReadsForAMoment(FileMutant):
             yield
 
 
-class WritesBehind(FileMutant):
+class FlushesLater(FileMutant):
     """A write is seen at once in its own process, and by the others soon after it was acknowledged."""
 
     breaks = "CTX-RACE-03"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 from flowcraft_conformance import DeleteOp, PatchOperation, SetOp
+from reference_adapters.memory import MemoryBackend, MemoryContext
 from tests.mutants.contexts import MutantContext, mutants_in
 
 
@@ -31,6 +34,40 @@ class PatchMergesObjects(MutantContext):
         await super().patch(merged)
 
 
+class PatchEncodesTextTwice(MutantContext):
+    breaks = "PATCH-EQ-01"
+
+    async def patch(self, operations: Sequence[PatchOperation]) -> None:
+        await super().patch(
+            [
+                SetOp(op.key, json.dumps(op.value)) if isinstance(op, SetOp) and isinstance(op.value, str) else op
+                for op in operations
+            ]
+        )
+
+
+class TakesEqualForUnchanged(MutantContext):
+    """1 and True are equal in Python, and so the one is not written over the other."""
+
+    breaks = "PATCH-EQ-02"
+
+    async def patch(self, operations: Sequence[PatchOperation]) -> None:
+        state = await self.to_dict()
+        await super().patch(
+            [op for op in operations if isinstance(op, DeleteOp) or op.key not in state or state[op.key] != op.value]
+        )
+
+
+class RefusesAKeyAndWhatLooksLikeItsChild(MutantContext):
+    breaks = "PATCH-EQ-02"
+
+    async def patch(self, operations: Sequence[PatchOperation]) -> None:
+        keys = {operation.key for operation in operations}
+        if any(f"{key}." == other[: len(key) + 1] for key in keys for other in keys):
+            raise ValueError("two document paths overlap")
+        await super().patch(operations)
+
+
 class PatchNeverDeletes(MutantContext):
     breaks = "PATCH-EQ-02"
 
@@ -43,6 +80,13 @@ class SetsBeforeDeletes(MutantContext):
 
     async def patch(self, operations: Sequence[PatchOperation]) -> None:
         await super().patch(sorted(operations, key=lambda operation: isinstance(operation, DeleteOp)))
+
+
+class DeletesBeforeSets(MutantContext):
+    breaks = "PATCH-ORD-01"
+
+    async def patch(self, operations: Sequence[PatchOperation]) -> None:
+        await super().patch(sorted(operations, key=lambda operation: isinstance(operation, SetOp)))
 
 
 class RefusesAKeyTwice(MutantContext):
@@ -107,6 +151,59 @@ class ReadersSeeHalfAPatch(MutantContext):
             await asyncio.sleep(0)
 
 
+class ReadsInPagesOfTen(MutantContext):
+    """A state, or a patch, of ten keys or fewer never shows it."""
+
+    breaks = "PATCH-ATOM-02"
+    page: ClassVar[int] = 10
+
+    async def to_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = {}
+        names = sorted(self._state())
+        for start in range(0, len(names), self.page):
+            await asyncio.sleep(0.0005 if start else 0)
+            whole = await super().to_dict()
+            state |= {name: whole[name] for name in names[start : start + self.page] if name in whole}
+        return state
+
+
+class ReadsInPagesOfAHundred(ReadsInPagesOfTen):
+    breaks = "PATCH-ATOM-02"
+    page: ClassVar[int] = 100
+
+
+class WritesTheGuardAhead(MutantContext):
+    """Exactly one caller is told True, and its other operations follow a moment later, or never."""
+
+    breaks = "PATCH-ATOM-02"
+
+    async def patch_if_absent(self, guard: str, operations: Sequence[PatchOperation]) -> bool:
+        await MemoryContext(MemoryBackend(), self._run_id).patch(operations)
+        if not await super().patch_if_absent(guard, [op for op in operations if op.key == guard]):
+            return False
+        await asyncio.sleep(0.0005)
+        await super().patch([op for op in operations if op.key != guard])
+        return True
+
+
+class LeavesTheGuardWhenCancelled(WritesTheGuardAhead):
+    """The same behind a lock that readers take too: only who is cut off in between shows it."""
+
+    breaks = "PATCH-ATOM-01"
+    locks: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
+
+    async def patch_if_absent(self, guard: str, operations: Sequence[PatchOperation]) -> bool:
+        async with self._lock():
+            return await super().patch_if_absent(guard, operations)
+
+    async def to_dict(self) -> dict[str, Any]:
+        async with self._lock():
+            return await super().to_dict()
+
+    def _lock(self) -> asyncio.Lock:
+        return self.locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+
 class PatchWritesTheWholeState(MutantContext):
     breaks = "PATCH-RACE-01"
 
@@ -131,6 +228,17 @@ class TakesTheFirstHundred(MutantContext):
 
     async def patch(self, operations: Sequence[PatchOperation]) -> None:
         await super().patch(operations[:100])
+
+
+class RefusesMoreThanFiveHundred(MutantContext):
+    """Declares no limit."""
+
+    breaks = "PATCH-MANY-01"
+
+    async def patch(self, operations: Sequence[PatchOperation]) -> None:
+        if len(operations) > 500:
+            raise ValueError("maximum 500 writes allowed per request")
+        await super().patch(operations)
 
 
 class TakesMoreThanItDeclares(MutantContext):
