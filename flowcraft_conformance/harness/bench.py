@@ -124,7 +124,12 @@ class Bench(Generic[SpaceT]):
         self.settings = settings
         self.name = name
         self.seed = settings.seed ^ (hash_text(name) & 0x7FFFFFFF)
+        self.notes: list[tuple[str, str]] = []
         self._counter = itertools.count()
+
+    def note(self, line: str, details: str = "") -> None:
+        """What was measured, for the report to show although the check passes: in one line, and in full."""
+        self.notes.append((line, details))
 
     @property
     def call_seconds(self) -> float:

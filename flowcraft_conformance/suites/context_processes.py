@@ -82,7 +82,7 @@ class ContextProcesses:
                     Round(
                         space.run_id(),
                         [
-                            _random_calls(f"k{attempt}.{number}", one, dice, contest=number % 3 == 0)
+                            _random_calls(f"k{attempt}n{number}", one, dice, contest=number % 3 == 0)
                             for one in range(PROCESSES)
                         ],
                     )
@@ -110,7 +110,7 @@ class ContextProcesses:
                 return [
                     Round(
                         space.run_id(),
-                        [_write_and_look(f"r{attempt}.{number}", one, dice) for one in range(PROCESSES)],
+                        [_write_and_look(f"r{attempt}n{number}", one, dice) for one in range(PROCESSES)],
                     )
                     for number in range(2 * space.profile.rounds)
                 ]
@@ -140,7 +140,7 @@ def race_disjoint_writers(bench: ContextBench, write: Writer) -> None:
 
         def rounds(attempt: int) -> list[Round]:
             planned = [
-                _own_keys(space.run_id("existing"), f"a{attempt}.r{number}", IN_A_ROW, write, dice)
+                _own_keys(space.run_id("existing"), f"a{attempt}r{number}", IN_A_ROW, write, dice)
                 for number in range(space.profile.rounds)
             ]
             new = [
@@ -164,8 +164,8 @@ def race_disjoint_writers(bench: ContextBench, write: Writer) -> None:
                 client = await space.client(run)
                 await client.to_dict()
                 look = replace(space.recorder.records[-1], client=PROCESSES)
-                kind = "an existing" if "before" in written[run] else "a new"
-                require_survivors(space, calls, look, written[run], f"processes on {kind} run")
+                kind = "an existing run" if "before" in written[run] else "a new run"
+                require_survivors(space, calls, look, written[run], "processes", kind)
             return overlapping(planned, records)
 
         await race_processes(space, pool, rounds, judge)
@@ -197,7 +197,7 @@ def _own_keys(run: str, name: str, count: int, write: Writer, dice: random.Rando
     return Round(
         run,
         [
-            [write({f"{name}.p{process}.{index}": f"v{process}.{index}"}, dice) for index in range(count)]
+            [write({f"{name}p{process}n{index}": f"v{process}.{index}"}, dice) for index in range(count)]
             for process in range(PROCESSES)
         ],
     )
@@ -284,9 +284,9 @@ def _write_and_look(name: str, process: int, dice: random.Random) -> list[Planne
     dice.shuffle(others)
     how = dice.choice(("get", "has", "to_dict"))
     looks = (
-        [PlannedCall("to_dict", ())] if how == "to_dict" else [PlannedCall(how, (f"{name}.p{one}",)) for one in others]
+        [PlannedCall("to_dict", ())] if how == "to_dict" else [PlannedCall(how, (f"{name}p{one}",)) for one in others]
     )
-    return [_by_set_or_patch({f"{name}.p{process}": 1}, dice), *looks]
+    return [_by_set_or_patch({f"{name}p{process}": 1}, dice), *looks]
 
 
 def _one_of_each_pair_sees_the_other(space: ContextSpace, calls: Sequence[CallRecord]) -> None:

@@ -32,12 +32,12 @@ class ContextRaces:
                 space.recorder.records.clear()
                 writers = range(space.profile.racers // 2)
                 await start_together([_writer(clients[writer % 4], writer, dice) for writer in writers], dice=dice)
-                want = {f"k.{writer}.{turn}": writer for writer in writers for turn in range(_TURNS)}
+                want = {f"k{writer}n{turn}": writer for writer in writers for turn in range(_TURNS)}
                 calls = [*space.recorder.records]
                 await clients[0].to_dict()
-                where = f"clients on {'an existing' if existing else 'a new'} run"
+                run = "an existing run" if existing else "a new run"
                 want |= {"before": 1} if existing else {}
-                require_survivors(space, calls, space.recorder.records[-1], want, where)
+                require_survivors(space, calls, space.recorder.records[-1], want, "clients", run)
 
         flowcraft_context_bench.run(body)
 
@@ -78,7 +78,7 @@ def _writer(client: ContextClient, number: int, dice: random.Random) -> Callable
 
     async def calls() -> None:
         for turn, patches in enumerate(by_patch):
-            key = f"k.{number}.{turn}"
+            key = f"k{number}n{turn}"
             await (client.patch([SetOp(key, number)]) if patches else client.set(key, number))
 
     return calls

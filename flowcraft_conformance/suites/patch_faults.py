@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from flowcraft_conformance.harness.calls import ContextClient, TargetRaised
 from flowcraft_conformance.harness.errors import CallTimeoutError
 from flowcraft_conformance.harness.process_races import run_processes
 from flowcraft_conformance.harness.proxies import Faults
-from flowcraft_conformance.harness.proxy import Fault, FaultPlan
+from flowcraft_conformance.harness.proxy import Fault, FaultPlan, Traffic
 from flowcraft_conformance.harness.spaces import ContextBench, ContextSpace
 from flowcraft_conformance.harness.workers.pool import Signal
 from flowcraft_conformance.harness.workers.wire import Lane
@@ -50,17 +50,17 @@ class PatchFaults:
 
         async def body(space: ContextSpace) -> None:
             client = await space.client()
-            costs: dict[int, int] = {}
+            costs: dict[int, Traffic] = {}
             size = 0
             for wanted in _STATES.get(space.profile.name, _STATES["standard"]):
                 size = await _grow(client, size, wanted)
                 costs[wanted] = await _cheapest(client, faults)
-            smallest, largest = costs[min(costs)], costs[max(costs)]
+            smallest, largest = costs[min(costs)].bytes, costs[max(costs)].bytes
             if not smallest:
                 raise Inconclusive("the proxy carried no byte: does the target read the variable when it connects?")
             if largest > 2 * smallest + _NOISE_BYTES:
-                counted = "\n".join(f"{state:>12,} bytes of state: {cost:>12,} bytes" for state, cost in costs.items())
-                raise ClauseViolation("the bytes of one and the same patch grow with the state", counted)
+                raise ClauseViolation("the bytes of one and the same patch grow with the state", _table(costs))
+            flowcraft_context_bench.note(f"one and the same patch moved {_in_one_line(costs)}", _table(costs))
 
         flowcraft_context_bench.run(body)
 
@@ -152,14 +152,25 @@ async def _grow(client: ContextClient, size: int, wanted: int) -> int:
     return size
 
 
-async def _cheapest(client: ContextClient, faults: Faults) -> int:
-    """The bytes of the fixed patch, the first of which may also have connected."""
+def _table(costs: Mapping[int, Traffic]) -> str:
+    return "\n".join(
+        f"{state:>12,} bytes of state: {cost.sent:>10,} bytes sent, {cost.received:>10,} received"
+        for state, cost in costs.items()
+    )
+
+
+def _in_one_line(costs: Mapping[int, Traffic]) -> str:
+    return ", ".join(f"{cost.bytes:,} bytes at {state // 1000:,} KB of state" for state, cost in costs.items())
+
+
+async def _cheapest(client: ContextClient, faults: Faults) -> Traffic:
+    """The traffic of the fixed patch, the first of which may also have connected."""
     counted = []
     for _ in range(4):
         before = faults.traffic
         await client.patch(_FIXED)
-        counted.append(faults.traffic.since(before).bytes)
-    return min(counted)
+        counted.append(faults.traffic.since(before))
+    return min(counted, key=lambda traffic: traffic.bytes)
 
 
 def _patch(client: ContextClient, watched: Watched, value: str, *, guarded: bool) -> Awaitable[Any]:

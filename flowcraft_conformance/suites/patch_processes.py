@@ -47,7 +47,7 @@ class PatchProcesses:
 
             def rounds(attempt: int) -> list[Round]:
                 return [
-                    Round(space.run_id(), [_patches(f"a{attempt}.r{number}", one, dice) for one in range(PROCESSES)])
+                    Round(space.run_id(), [_patches(f"a{attempt}r{number}", one, dice) for one in range(PROCESSES)])
                     for number in range(space.profile.rounds)
                 ]
 
@@ -77,7 +77,7 @@ class PatchProcesses:
                 return [
                     Round(
                         space.run_id(),
-                        [*_watched_patches(watched, f"a{attempt}.r{number}", guarded), looks],
+                        [*_watched_patches(watched, f"a{attempt}r{number}", guarded), looks],
                     )
                     for number in range(space.profile.rounds)
                 ]
@@ -103,7 +103,7 @@ class PatchProcesses:
             needs_guard(await space.client())
 
             def rounds(attempt: int) -> list[Round]:
-                existing = [(space.run_id(), f"a{attempt}.r{number}") for number in range(space.profile.rounds)]
+                existing = [(space.run_id(), f"a{attempt}r{number}") for number in range(space.profile.rounds)]
                 new = [
                     (space.run_id(f"new{attempt}.{number}"), f"r{number}")
                     for number in range(min(space.profile.rounds // 2, _MOST_NEW_RUNS))
@@ -135,7 +135,7 @@ def _watched_patches(watched: Watched, name: str, guarded: bool) -> list[list[Pl
 def _patches(name: str, process: int, dice: random.Random) -> list[PlannedCall]:
     """Patches of the same keys, in any order of the keys."""
     return [
-        PlannedCall("patch", ([SetOp(f"{name}.{key}", f"p{process}.{index}") for key in dice.sample(SHARED, 4)],))
+        PlannedCall("patch", ([SetOp(f"{name}{key}", f"p{process}.{index}") for key in dice.sample(SHARED, 4)],))
         for index in range(2)
     ]
 
@@ -161,13 +161,13 @@ def _one_patch_is_left(space: ContextSpace, calls: Sequence[CallRecord], state: 
 def _guarded_in_turn(guard: str, process: int) -> list[PlannedCall]:
     """One guarded patch after the other, each with a guard of its own that every process tries."""
     return [
-        PlannedCall("patch_if_absent", (f"{guard}.g{index}", _claim(f"{guard}.g{index}", process)))
+        PlannedCall("patch_if_absent", (f"{guard}g{index}", _claim(f"{guard}g{index}", process)))
         for index in range(IN_A_ROW)
     ]
 
 
 def _claim(guard: str, process: int) -> list[PatchOperation]:
-    return [SetOp(guard, process), SetOp(f"{guard}.of{process}", process)]
+    return [SetOp(guard, process), SetOp(f"{guard}of{process}", process)]
 
 
 def _one_winner_each(space: ContextSpace, calls: Iterable[CallRecord], state: Mapping[str, Any]) -> None:
@@ -183,7 +183,7 @@ def _one_winner_each(space: ContextSpace, calls: Iterable[CallRecord], state: Ma
                 show_race(space, (applied or patches)[0], patches),
             )
         want = {operation.key: operation.value for operation in applied[0].arguments[1]}
-        got = {key: value for key, value in state.items() if key == guard or key.startswith(f"{guard}.")}
+        got = {key: value for key, value in state.items() if key == guard or key.startswith(f"{guard}of")}
         if got != want:
             raise ClauseViolation(
                 f"after guarded patches of {len(patches)} processes the state holds {got!r}, want {want!r}",

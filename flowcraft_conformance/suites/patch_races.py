@@ -55,15 +55,15 @@ class PatchRaces:
             for number in range(space.profile.rounds):
                 clients = await space.clients(4, space.run_id(f"r{number}"))
                 existing = number % 2 == 1
-                await write(clients[0], {"old.0": 1} if existing else {})
+                await write(clients[0], {"old": 1} if existing else {})
                 space.recorder.records.clear()
                 writers = range(space.profile.racers // 2)
                 await start_together([_patch_own(clients[writer % 4], writer) for writer in writers], dice=dice)
-                want = {f"{name}.{writer}": writer for writer in writers for name in ("one", "two", "three", "four")}
+                want = {f"{name}{writer}": writer for writer in writers for name in ("one", "two", "three", "four")}
                 calls = [*space.recorder.records]
                 await clients[0].to_dict()
-                where = f"clients on {'an existing' if existing else 'a new'} run"
-                require_survivors(space, calls, space.recorder.records[-1], want, where)
+                run = "an existing run" if existing else "a new run"
+                require_survivors(space, calls, space.recorder.records[-1], want, "clients", run)
 
         flowcraft_context_bench.run(body)
 
@@ -78,7 +78,7 @@ class PatchRaces:
                 got = await clients[0].to_dict()
                 possible = [dict.fromkeys(SHARED, client.number) for client in clients]
                 if got not in possible:
-                    raise space.violated(f"concurrent patches of the same keys left {got!r}, the work of more than one")
+                    raise space.violated(f"concurrent patches of the same keys left {got!r}, want those of one patch")
 
         flowcraft_context_bench.run(body)
 
@@ -95,7 +95,7 @@ class PatchRaces:
                 if applied.count(True) != 1 or applied.count(False) != len(clients) - 1:
                     raise space.violated(f"concurrent patch_if_absent returned {applied!r}, want True exactly once")
                 winner = applied.index(True)
-                want = {"guard": winner, f"own.{winner}": winner} | ({"old": 1} if number % 2 else {})
+                want = {"guard": winner, f"own{winner}": winner} | ({"old": 1} if number % 2 else {})
                 expect_json(space, await clients[0].to_dict(), want, "to_dict after the race")
 
         flowcraft_context_bench.run(body)
@@ -140,8 +140,8 @@ def _patch_own(client: ContextClient, writer: int) -> Callable[[], Awaitable[Any
     """Patches keys of its own twice: it comes back while others still write."""
 
     async def calls() -> None:
-        await client.patch([SetOp(f"one.{writer}", writer), SetOp(f"two.{writer}", writer), DeleteOp("old.0")])
-        await client.patch([SetOp(f"three.{writer}", writer), SetOp(f"four.{writer}", writer)])
+        await client.patch([SetOp(f"one{writer}", writer), SetOp(f"two{writer}", writer), DeleteOp("old")])
+        await client.patch([SetOp(f"three{writer}", writer), SetOp(f"four{writer}", writer)])
 
     return calls
 
@@ -152,5 +152,5 @@ def _patch_shared(client: ContextClient, value: int, dice: random.Random) -> Cal
 
 
 def _guarded(client: ContextClient) -> Callable[[], Awaitable[Any]]:
-    operations = [SetOp("guard", client.number), SetOp(f"own.{client.number}", client.number)]
+    operations = [SetOp("guard", client.number), SetOp(f"own{client.number}", client.number)]
     return lambda: client.patch_if_absent("guard", operations)

@@ -47,7 +47,7 @@ class PatchSchedules:
         async def body(space: ContextSpace, _dice: random.Random, program: int) -> None:
             writer, reader = await space.clients(2)
             guarded = program // 4 == 1 and offers_guard(writer)
-            watched = Watched(25 if program // 4 == 2 else 3)
+            watched = Watched(12 if program // 4 == 2 else 3)
             await watched.prepare(writer, "old")
 
             def patch() -> Awaitable[Any]:
@@ -71,7 +71,7 @@ class PatchSchedules:
                 await clients[0].set("old", 1)
             await race([after(_APART * (program % 2) * client.number, _patch_own(client)) for client in clients])
             got = await clients[0].to_dict()
-            possible = [{"own.0": 0, "own.1": 1, "a": last, "b": last} for last in (0, 1)]
+            possible = [{"own0": 0, "own1": 1, "a": last, "b": last} for last in (0, 1)]
             if got not in possible:
                 raise space.violated(
                     f"two concurrent patches left {got!r}, want both keys of their own and one's a and b"
@@ -89,7 +89,7 @@ class PatchSchedules:
             )
             got = await clients[0].to_dict()
             winners = [number for number, result in enumerate(applied) if result is True]
-            possible = [{"guard": winner, f"own.{winner}": winner} for winner in winners]
+            possible = [{"guard": winner, f"own{winner}": winner} for winner in winners]
             if len(winners) != 1 or applied.count(False) != len(clients) - 1 or got != possible[0]:
                 raise space.violated(
                     f"concurrent patch_if_absent returned {applied!r} and left {got!r}, want one True and its keys only"
@@ -101,7 +101,7 @@ class PatchSchedules:
 def _patch_own(client: ContextClient) -> Callable[[], Awaitable[Any]]:
     number = client.number
     operations: list[PatchOperation] = [
-        SetOp(f"own.{number}", number),
+        SetOp(f"own{number}", number),
         DeleteOp("old"),
         SetOp("a", number),
         SetOp("b", number),
@@ -110,5 +110,5 @@ def _patch_own(client: ContextClient) -> Callable[[], Awaitable[Any]]:
 
 
 def _patch_guarded(client: ContextClient) -> Callable[[], Awaitable[Any]]:
-    operations = [SetOp("guard", client.number), SetOp(f"own.{client.number}", client.number)]
+    operations = [SetOp("guard", client.number), SetOp(f"own{client.number}", client.number)]
     return lambda: client.patch_if_absent("guard", operations)

@@ -12,7 +12,7 @@ from flowcraft_conformance.harness.calls import CallRecord, ContextClient
 from flowcraft_conformance.harness.spaces import ContextBench
 from flowcraft_conformance.harness.workers.wire import ForeignValue, PlannedCall
 
-SHARED = ("a", "b.c", "d/e", "f")
+SHARED = ("a", "b", "c", "d")
 """Keys that several callers patch, each with a value of its own."""
 _MOST_OPERATIONS = 25
 """Every context takes so many."""

@@ -24,9 +24,9 @@ def written_by(record: CallRecord) -> dict[str, Any]:
 
 
 def require_survivors(
-    space: Space, calls: Sequence[CallRecord], look: CallRecord, want: Mapping[str, Any], where: str
+    space: Space, calls: Sequence[CallRecord], look: CallRecord, want: Mapping[str, Any], who: str, run: str
 ) -> None:
-    """``look``, a to_dict after ``calls``, shows all that is wanted and nothing else. ``where`` tells of the run.
+    """``look``, a to_dict after ``calls``, shows all that is wanted and nothing else. ``who`` wrote to which ``run``.
 
     Raises:
         ClauseViolation: it does not; the first lost write is shown with those that it met.
@@ -37,12 +37,12 @@ def require_survivors(
         writers = len({record.client for record in calls})
         wrong = next((record for record in calls if lost[0] in written_by(record)), None)
         raise ClauseViolation(
-            f"{len(lost)} of {len(want)} values that {writers} {where} wrote are lost, first {lost[0]!r}",
+            f"{len(lost)} of {len(want)} values that {writers} {who} wrote to {run} are lost, first {lost[0]!r}",
             "" if wrong is None else show_race(space, wrong, calls, _on_key(look, lost[0])),
         )
     extra = [key for key in got if key not in want]
     if extra:
-        raise ClauseViolation(f"to_dict after the writes of {where}: {extra[0]!r} should not be there")
+        raise ClauseViolation(f"to_dict after the writes of {who} to {run}: {extra[0]!r} should not be there")
 
 
 def _on_key(look: CallRecord, key: str) -> CallRecord:
