@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.verdicts import Verdict
 from tests.mutants import schedules
 from tests.mutants.contexts import CONTEXTS, MutantContext
+from tests.mutants.contexts_clients import CLIENTS
+from tests.mutants.contexts_files import FILES, FileMutant
+from tests.mutants.contexts_patches import PATCHES
 from tests.mutants.redis_contexts import REDIS_CONTEXTS, RedisContextMutant
 from tests.mutants.redis_stores import REDIS_STORES, RedisMutant
 from tests.mutants.stores import STORES, MutantStore
@@ -34,8 +39,17 @@ def test_a_broken_store_on_redis_is_caught(mutant: type[RedisMutant]) -> None:
     assert verdict is Verdict.FAIL, said
 
 
-@pytest.mark.parametrize("mutant", CONTEXTS, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
+@pytest.mark.parametrize(
+    "mutant", [*CONTEXTS, *CLIENTS, *PATCHES], ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}"
+)
 def test_a_broken_context_is_caught(mutant: type[MutantContext]) -> None:
+    with opened(Target.CONTEXT, mutant) as settings:
+        verdict, said = judge(Target.CONTEXT, mutant, settings, mutant.breaks)
+    assert verdict is Verdict.FAIL, said
+
+
+@pytest.mark.parametrize("mutant", FILES, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
+def test_a_context_that_is_broken_between_processes_is_caught(mutant: type[FileMutant]) -> None:
     with opened(Target.CONTEXT, mutant) as settings:
         verdict, said = judge(Target.CONTEXT, mutant, settings, mutant.breaks)
     assert verdict is Verdict.FAIL, said
@@ -49,7 +63,17 @@ def test_a_broken_context_on_redis_is_caught(mutant: type[RedisContextMutant]) -
 
 
 def test_every_checked_clause_has_a_mutant() -> None:
-    kinds = (ALL_STORES, REDIS_STORES, schedules.STORES, CONTEXTS, REDIS_CONTEXTS, schedules.CONTEXTS)
+    contexts = (CONTEXTS, CLIENTS, PATCHES, FILES, REDIS_CONTEXTS, schedules.CONTEXTS)
+    kinds = (ALL_STORES, REDIS_STORES, schedules.STORES, *contexts)
     caught = {mutant.breaks for mutants in kinds for mutant in mutants}
     checked = {*clauses_checked(Target.STORE), *clauses_checked(Target.CONTEXT)}
     assert checked == caught
+
+
+def test_every_clause_of_contexts_has_three_mutants() -> None:
+    found = Counter(
+        mutant.breaks
+        for mutants in (CONTEXTS, CLIENTS, PATCHES, FILES, REDIS_CONTEXTS, schedules.CONTEXTS)
+        for mutant in mutants
+    )
+    assert {clause: found[clause] for clause in clauses_checked(Target.CONTEXT) if found[clause] < 3} == {}

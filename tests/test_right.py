@@ -9,6 +9,7 @@ import pytest
 
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.verdicts import Verdict
+from reference_adapters.redis_bullmq import context as redis_context
 from reference_adapters.redis_bullmq import store as redis_store
 from tests.right.contexts import CONTEXTS
 from tests.right.stores import STORES
@@ -21,7 +22,7 @@ _NO_SERVER = "no proxy stands before its backend"
 
 _TARGETS: list[tuple[Target, Callable[..., Any]]] = [
     *[(Target.STORE, store) for store in (*STORES, redis_store)],
-    *[(Target.CONTEXT, context) for context in CONTEXTS],
+    *[(Target.CONTEXT, context) for context in (*CONTEXTS, redis_context)],
 ]
 
 

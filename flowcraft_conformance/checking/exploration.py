@@ -27,7 +27,7 @@ def explore(
 ) -> None:
     """Run ``check`` on ``first`` and then on up to ``examples`` examples; raise the failure of the smallest found.
 
-    ``first`` are examples that no run may miss; of a list among them that fails, its pairs are tried.
+    ``first`` are examples that no run may miss; of a list among them that fails, its items and its pairs are tried.
 
     An example that failed once counts as failed: a failure that comes and goes (a race, a real backend) is reported
     and not lost. After ``search_seconds`` without a failure the search ends; after ``shrink_seconds`` of shrinking the
@@ -83,6 +83,6 @@ def _try_known(example: Example, check: Callable[[Example], None], settled: Call
     else:
         return
     if isinstance(example, list) and not settled():
-        for pair in combinations(example, 2):
-            check(list(pair))  # type: ignore[arg-type]
+        for few in (*combinations(example, 1), *combinations(example, 2)):
+            check(list(few))  # type: ignore[arg-type]
     raise smallest

@@ -34,6 +34,7 @@ SpaceT = TypeVar("SpaceT", bound="Space")
 
 _OPEN_CALLS_AT_CLEANUP = 32
 _CLEANUP_SECONDS = 10.0
+_FEWEST_EXAMPLES = 10
 _OPENING = "building a client"
 _CLOSING = "closing a client"
 _CLEANING = "removing what a check left"
@@ -125,7 +126,12 @@ class Bench(Generic[SpaceT]):
         self.settings = settings
         self.name = name
         self.seed = settings.seed ^ (hash_text(name) & 0x7FFFFFFF)
+        self.notes: list[tuple[str, str]] = []
         self._counter = itertools.count()
+
+    def note(self, line: str, details: str = "") -> None:
+        """What was measured, for the report to show although the check passes: in one line, and in full."""
+        self.notes.append((line, details))
 
     @property
     def call_seconds(self) -> float:
@@ -180,8 +186,12 @@ class Bench(Generic[SpaceT]):
         body: Callable[[SpaceT, Example], Awaitable[None]],
         *,
         first: Sequence[Example] = (),
+        share: int = 1,
     ) -> None:
-        """Run ``body`` on ``first`` and on many more examples, each in its own space; raise the smallest failure."""
+        """Run ``body`` on ``first`` and on many more examples, each in its own space; raise the smallest failure.
+
+        ``share``: only one in so many of the profile's examples, where one example holds several.
+        """
         profile = self.settings.profile
         clients: dict[Any, Any] = {}
         stack = AsyncExitStack()
@@ -198,7 +208,7 @@ class Bench(Generic[SpaceT]):
                     strategy,
                     lambda example: self._on_loop(once(example)),
                     seed=self.seed,
-                    examples=profile.examples,
+                    examples=max(profile.examples // share, _FEWEST_EXAMPLES),
                     search_seconds=profile.search_seconds,
                     shrink_seconds=profile.shrink_seconds,
                     first=first,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
+from flowcraft_conformance.contract.capabilities import MIN_PATCH_OPERATIONS
+from flowcraft_conformance.contract.payloads import DeleteOp
 from flowcraft_conformance.harness.bench import Bench, Space, clean_quietly
 from flowcraft_conformance.harness.calls import ContextClient, StoreClient
 from flowcraft_conformance.harness.evidence import SEPARATOR
 
+_CLEANED_AT_ONCE = 8
 _STORE_CALLS_ON_KEYS = {"increment", "set_if_not_exist", "extend_ttl", "delete", "get"}
 
 
@@ -73,19 +77,33 @@ class ContextSpace(Space):
     async def clean(self) -> None:
         """Delete every key of every run that was touched."""
         health = self.recorder.health
-        for run in self._runs:
-            context = next((client for identity, client in self._clients.items() if identity[0] == run), None)
-            if context is not None and health.cleans and not health.hung_call:
-                health.cleans = await _empty(context)
+        contexts = {identity[0]: client for identity, client in reversed(self._clients.items())}
+        touched = [contexts[run] for run in self._runs if run in contexts]
+        for start in range(0, len(touched), _CLEANED_AT_ONCE):
+            if health.cleans and not health.hung_call:
+                cleaned = await asyncio.gather(*map(_empty, touched[start : start + _CLEANED_AT_ONCE]))
+                health.cleans = all(cleaned)
 
 
 async def _empty(context: Any) -> bool:
+    """Delete every key of one run: by patches, and singly what they leave. One call at a time keeps connections few."""
+    keys = await _keys_of(context)
+    for start in range(0, len(keys or ()), MIN_PATCH_OPERATIONS):
+        deletes = [DeleteOp(key) for key in (keys or ())[start : start + MIN_PATCH_OPERATIONS]]
+        if not await clean_quietly([partial(context.patch, deletes)]):
+            return False
+    left = await _keys_of(context) if keys else keys
+    return left is not None and await clean_quietly([partial(context.delete, key) for key in left])
+
+
+async def _keys_of(context: Any) -> list[str] | None:
+    """The keys of a run as far as it tells them; None where it does not answer."""
     found: list[str] = []
 
     async def look() -> None:
         found.extend(await context.to_dict())
 
-    return await clean_quietly([look]) and await clean_quietly([partial(context.delete, key) for key in found])
+    return found if await clean_quietly([look]) else None
 
 
 class StoreBench(Bench[StoreSpace]):

@@ -21,6 +21,7 @@ from flowcraft_conformance.contract.verdicts import (
     Verdict,
 )
 from flowcraft_conformance.harness.backends import known_backends
+from flowcraft_conformance.harness.bench import Bench
 from flowcraft_conformance.report.failure_text import failure_text
 from flowcraft_conformance.report.findings import Finding, TargetName
 from flowcraft_conformance.report.json_report import Environment, write_reports
@@ -100,13 +101,14 @@ class Reporting:
     def _finding(self, item: pytest.Item, clause_id: str, call: pytest.CallInfo[None]) -> Finding:
         error = call.excinfo.value if call.excinfo is not None else None
         target, changed = self._target_of(item)
+        line, details = _noted(item) if error is None else ("", "")
         return Finding(
             target=target,
             clause=clause_id,
             test=getattr(item, "originalname", item.name),
             verdict=_verdict(error),
-            summary=_summary(error),
-            observed=error.observed if isinstance(error, ClauseViolation) else "",
+            summary=_summary(error) or line,
+            observed=error.observed if isinstance(error, ClauseViolation) else details,
             reproduce=self._reproduce(item, target, clause_id, getattr(error, "replay", "")),
             duration_seconds=call.duration,
             applies=not isinstance(error, NotApplicable),
@@ -216,6 +218,12 @@ class Reporting:
                 terminalreporter.write_line(line.text, **line.markup)
         if self._problem:
             terminalreporter.write_line(self._problem, red=True)
+
+
+def _noted(item: pytest.Item) -> tuple[str, str]:
+    """What a check that passed has measured, in one line and in full."""
+    arguments = getattr(item, "funcargs", {}).values()
+    return next((note for bench in arguments if isinstance(bench, Bench) for note in bench.notes), ("", ""))
 
 
 def _skip(report: pytest.TestReport, said: str) -> None:

@@ -21,7 +21,7 @@ class TargetName:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One test's verdict. ``observed`` is the shrunk history or program; ``reproduce`` one command."""
+    """One test's verdict. ``observed`` is the shrunk history or program, or a figure; ``reproduce`` one command."""
 
     target: TargetName
     clause: str

@@ -21,7 +21,7 @@ def worst(verdicts: Collection[Verdict]) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class ClauseResult:
-    """The verdict of one clause; ``evidence`` is empty where it passed, ``note`` says why it has no verdict."""
+    """The verdict of one clause; ``evidence`` of a pass is what was measured, ``note`` says why there is no verdict."""
 
     clause: Clause
     verdict: Verdict

@@ -39,7 +39,7 @@ def summary_lines(result: TargetResult) -> Iterable[Line]:
     for group, clauses in _by_group(result.clauses).items():
         yield _group_line(group, clauses)
         for clause in clauses:
-            if clause.verdict in _SHOWN_ALONE:
+            if clause.verdict in _SHOWN_ALONE or (clause.verdict is Verdict.PASS and clause.summary):
                 yield _clause_line(clause)
         if unclear := [clause for clause in clauses if clause.verdict is Verdict.UNTESTED]:
             yield from _untested_lines(unclear)
@@ -70,6 +70,7 @@ def _group_line(group: str, clauses: Sequence[ClauseResult]) -> Line:
 
 def _clause_line(clause: ClauseResult) -> Line:
     colour = "red" if clause.verdict in (Verdict.FAIL, Verdict.UNEXPECTED_PASS) else "yellow"
+    colour = "green" if clause.verdict is Verdict.PASS else colour
     level = "" if clause.clause.level is Level.MUST else f" ({clause.clause.level})"
     said = clause.summary or clause.note
     return Line(f"    {clause.clause.id} {clause.verdict}{level}" + (f": {said}" if said else ""), {colour: True})

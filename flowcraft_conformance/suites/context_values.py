@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -17,11 +17,10 @@ from flowcraft_conformance.checking.json_values import (
     exactly_same_json,
     json_values,
     keys,
-    patches,
-    states,
+    small_values,
 )
 from flowcraft_conformance.checking.texts import BROKEN_TEXTS, look_alike_families, look_alikes
-from flowcraft_conformance.contract.payloads import DeleteOp, SetOp
+from flowcraft_conformance.contract.payloads import DeleteOp, PatchOperation, SetOp
 from flowcraft_conformance.harness.calls import ContextClient
 from flowcraft_conformance.harness.spaces import ContextBench, ContextSpace
 from flowcraft_conformance.suites.expect import expect, expect_json, expect_raises, outcome_of
@@ -29,6 +28,20 @@ from flowcraft_conformance.suites.suite import checks
 
 _LARGE_VALUE = 1024 * 1024
 _SMALLEST_LIMIT = 64 * 1024
+_AT_ONCE = 24
+"""Values that one run holds."""
+_ABSENT = "never written"
+_REPLACED: list[list[Any]] = [
+    [{"a": 1}, {}],
+    [{"a": 1}, {"b": 2}],
+    [{"a": {"b": 1}}, {"a": {"c": 2}}],
+    [[1], [2]],
+    [[1, 2], []],
+    ["long text", "short"],
+    [{"a": 1}, 1, [1], None],
+]
+"""Values one after the other, where a merge would show."""
+_PLAIN = st.sampled_from("abcd")
 _MOST_KEYS = {"quick": 200, "standard": 1000, "thorough": 5000}
 
 
@@ -37,18 +50,21 @@ class ContextValues:
 
     @checks("CTX-GET-01")
     def test_absent_and_none_are_told_apart(self, flowcraft_context_bench: ContextBench) -> None:
-        async def body(space: ContextSpace, key: str) -> None:
+        async def body(space: ContextSpace, names: list[str]) -> None:
             context = await space.client()
-            expect(space, await context.get(key), None, f"get of the absent key {key!r}")
-            expect(space, await context.has(key), False, f"has of the absent key {key!r}")
+            for key in names:
+                expect(space, await context.get(key), None, f"get of the absent key {key!r}")
+                expect(space, await context.has(key), False, f"has of the absent key {key!r}")
             expect_json(space, await context.to_dict(), {}, "to_dict of a run without state")
-            await context.set(key, None)
-            expect(space, await context.get(key), None, "get of a stored None")
-            expect(space, await context.has(key), True, "has of a stored None")
-            expect_json(space, await context.to_dict(), {key: None}, "to_dict with a stored None")
-            expect(space, await context.has(f"{key[:100]}-other"), False, "has of another key")
+            for key in names:
+                await context.set(key, None)
+                expect(space, await context.get(key), None, "get of a stored None")
+                expect(space, await context.has(key), True, "has of a stored None")
+            expect_json(space, await context.to_dict(), dict.fromkeys(names), "to_dict with a stored None")
+            expect(space, await context.has(_ABSENT), False, "has of another key")
 
-        flowcraft_context_bench.explore(keys(), body)
+        several = st.lists(keys().filter(lambda key: key != _ABSENT), min_size=1, max_size=4, unique=True)
+        flowcraft_context_bench.explore(several, body, share=3)
 
     @checks("CTX-SET-01")
     def test_set_replaces_the_whole_value(self, flowcraft_context_bench: ContextBench) -> None:
@@ -60,7 +76,7 @@ class ContextValues:
             expect_json(space, await context.to_dict(), {"k": example[-1]}, "to_dict after the last set")
 
         nested = st.dictionaries(st.sampled_from("abc"), st.sampled_from(({"a": 1}, {"b": 2}, 1, [1], {})), max_size=3)
-        flowcraft_context_bench.explore(st.lists(nested, min_size=2, max_size=4), body)
+        flowcraft_context_bench.explore(st.lists(nested, min_size=2, max_size=6), body, first=_REPLACED, share=3)
 
     @checks("CTX-SET-02")
     def test_falsy_values_are_kept(self, flowcraft_context_bench: ContextBench) -> None:
@@ -73,17 +89,23 @@ class ContextValues:
                 expect_json(space, await reader.get("k"), value, f"get after set to {value!r}")
                 expect_json(space, await reader.to_dict(), {"k": value}, f"to_dict after set to {value!r}")
 
-        flowcraft_context_bench.explore(st.lists(st.sampled_from(FALSY), min_size=1, max_size=4), body)
+        flowcraft_context_bench.explore(
+            st.lists(st.sampled_from(FALSY), min_size=1, max_size=4), body, first=[list(FALSY)], share=3
+        )
 
     @checks("CTX-SET-03")
     def test_a_json_value_comes_back_equal(self, flowcraft_context_bench: ContextBench) -> None:
-        async def body(space: ContextSpace, value: Any) -> None:
+        async def body(space: ContextSpace, values: list[Any]) -> None:
             context, reader = await space.clients(2)
-            await context.set("k", value)
-            expect_json(space, await reader.get("k"), value, "the value read back")
-            expect_json(space, await reader.to_dict(), {"k": value}, "to_dict")
+            for number, value in enumerate(values):
+                await context.set(f"k{number}", value)
+                expect_json(space, await reader.get(f"k{number}"), value, "the value read back")
+            expect_json(
+                space, await reader.to_dict(), {f"k{number}": value for number, value in enumerate(values)}, "to_dict"
+            )
 
-        flowcraft_context_bench.explore(json_values(), body, first=ODD_VALUES)
+        odd = [list(ODD_VALUES[start : start + _AT_ONCE]) for start in range(0, len(ODD_VALUES), _AT_ONCE)]
+        flowcraft_context_bench.explore(st.lists(json_values(), min_size=1, max_size=4), body, first=odd, share=2)
 
     @checks("CTX-SET-04")
     def test_what_is_no_json_is_refused_and_changes_nothing(self, flowcraft_context_bench: ContextBench) -> None:
@@ -147,15 +169,17 @@ class ContextValues:
 
     @checks("CTX-SET-06")
     def test_int_and_float_stay_apart(self, flowcraft_context_bench: ContextBench) -> None:
-        async def body(space: ContextSpace, value: Any) -> None:
+        async def body(space: ContextSpace, values: list[Any]) -> None:
             context = await space.client()
-            await context.set("k", value)
-            got = await context.get("k")
-            if not exactly_same_json(got, value):
-                raise space.violated(f"the value read back: got {got!r}, want {value!r}")
+            for value in (*values, values):
+                await context.set("k", value)
+                got = await context.get("k")
+                if not exactly_same_json(got, value):
+                    raise space.violated(f"the value read back: got {got!r}, want {value!r}")
 
-        numbers = st.sampled_from((1, 1.0, 0, 0.0, -0.0, -1, -1.0, 2**53, float(2**53), 1e22, 10**15, 1.5))
-        flowcraft_context_bench.explore(st.one_of(numbers, st.lists(numbers, max_size=3)), body)
+        numbers = (1, 1.0, 0, 0.0, -0.0, -1, -1.0, 2**53, float(2**53), 1e22, 10**15, 1.5)
+        several = st.lists(st.sampled_from(numbers), min_size=1, max_size=3)
+        flowcraft_context_bench.explore(several, body, first=[list(numbers)], share=4)
 
     @checks("CTX-DEL-01")
     def test_delete_tells_whether_the_key_existed(self, flowcraft_context_bench: ContextBench) -> None:
@@ -171,7 +195,7 @@ class ContextValues:
             expect_json(space, await context.to_dict(), {"kept": 1}, "to_dict after delete")
 
         examples = st.tuples(keys().filter(lambda key: key != "kept"), st.one_of(st.sampled_from(FALSY), json_values()))
-        flowcraft_context_bench.explore(examples, body)
+        flowcraft_context_bench.explore(examples, body, share=2)
 
     @checks("CTX-ALL-01")
     def test_runs_do_not_see_each_other(self, flowcraft_context_bench: ContextBench) -> None:
@@ -188,7 +212,8 @@ class ContextValues:
                 about = f"k of run {names[number]!r} after run {names[0]!r} was emptied"
                 expect_json(space, await run.get("k"), number, about)
 
-        flowcraft_context_bench.explore(look_alikes(max_bytes=100), body, first=look_alike_families(max_bytes=100))
+        families = look_alike_families(max_bytes=100)
+        flowcraft_context_bench.explore(look_alikes(max_bytes=100), body, first=families, share=4)
 
     @checks("CTX-KEY-01")
     def test_keys_are_opaque_and_the_same_everywhere(self, flowcraft_context_bench: ContextBench) -> None:
@@ -201,19 +226,20 @@ class ContextValues:
             want = {name: {"patched": number} for number, name in enumerate(names)}
             for name, value in want.items():
                 await context.patch([SetOp(name, value)])
-            await _expect_state(space, reader, want)
+                expect_json(space, await reader.get(name), value, f"get of {name!r} after it was patched")
+            expect_json(space, await reader.to_dict(), want, "to_dict after each key was patched")
             await context.patch([DeleteOp(names[0])])
             del want[names[0]]
-            await _expect_state(space, reader, want)
+            expect_json(space, await reader.to_dict(), want, f"to_dict after {names[0]!r} was deleted by patch")
             expect(space, await reader.has(names[0]), False, f"has of {names[0]!r} after it was deleted by patch")
             if len(names) > 2:
                 expect(space, await context.delete(names[1]), True, f"delete of {names[1]!r}")
                 del want[names[1]]
-                await _expect_state(space, reader, want)
+                expect_json(space, await reader.to_dict(), want, f"to_dict after {names[1]!r} was deleted")
 
         several = st.lists(keys(), min_size=2, max_size=6, unique=True)
         families = look_alike_families(max_bytes=255)
-        flowcraft_context_bench.explore(st.one_of(look_alikes(max_bytes=255), several), body, first=families)
+        flowcraft_context_bench.explore(st.one_of(look_alikes(max_bytes=255), several), body, first=families, share=3)
 
     @checks("CTX-KEY-01")
     def test_broken_text_in_a_key_works_or_is_refused(self, flowcraft_context_bench: ContextBench) -> None:
@@ -238,17 +264,22 @@ class ContextValues:
             start, turns = example
             clients = await space.clients(3)
             model = dict(start)
-            await clients[0].patch([SetOp(key, value) for key, value in start.items()])
+            for key, value in start.items():
+                await clients[0].set(key, value)
             for turn, operations in turns:
                 if len(operations) == 1:
                     await _write_singly(space, clients[turn], operations[0], model)
                 else:
                     await clients[turn].patch(operations)
                 model = apply(model, operations)
-                await _expect_state(space, clients[(turn + 1) % 3], model)
+                await _expect_changes(space, clients[(turn + 1) % 3], operations, model)
 
-        turns = st.lists(st.tuples(st.integers(0, 2), patches(max_operations=4)), min_size=1, max_size=8)
-        flowcraft_context_bench.explore(st.tuples(states(max_keys=4), turns), body)
+        # Which keys there are, and in which order a patch has them, is the matter of other clauses.
+        start = st.dictionaries(_PLAIN, small_values(), max_size=3)
+        operation = st.one_of(st.builds(SetOp, _PLAIN, small_values()), st.builds(DeleteOp, _PLAIN))
+        operations = st.lists(operation, min_size=1, max_size=3, unique_by=lambda operation: operation.key)
+        turns = st.lists(st.tuples(st.integers(0, 2), operations), min_size=1, max_size=8)
+        flowcraft_context_bench.explore(st.tuples(start, turns), body, share=2)
 
     @checks("CTX-SIZE-01")
     def test_large_values_round_trip(self, flowcraft_context_bench: ContextBench) -> None:
@@ -270,9 +301,10 @@ class ContextValues:
         async def body(space: ContextSpace) -> None:
             context, reader = await space.clients(2)
             count = _MOST_KEYS[space.profile.name]
-            want = {f"key.{number}": {"number": number} for number in range(count)}
+            want = {f"key{number}": {"number": number} for number in range(count)}
             at_once = space.capabilities.max_patch_operations or 500
             operations = [SetOp(key, value) for key, value in want.items()]
+            await context.set("key0", "there is a state")
             for start in range(0, count, at_once):
                 await context.patch(operations[start : start + at_once])
             await _expect_state(space, reader, want, sample=5)
@@ -292,6 +324,15 @@ async def _write_singly(space: ContextSpace, client: ContextClient, operation: A
         await client.set(operation.key, operation.value)
     else:
         expect(space, await client.delete(operation.key), operation.key in model, f"delete of {operation.key!r}")
+
+
+async def _expect_changes(
+    space: ContextSpace, client: ContextClient, operations: Sequence[PatchOperation], model: Mapping[str, Any]
+) -> None:
+    for key in dict.fromkeys(operation.key for operation in operations):
+        expect_json(space, await client.get(key), model.get(key), f"get of {key!r}")
+        expect(space, await client.has(key), key in model, f"has of {key!r}")
+    expect_json(space, await client.to_dict(), dict(model), "to_dict")
 
 
 async def _expect_state(

@@ -15,11 +15,12 @@ from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusiv
 from flowcraft_conformance.harness.calls import CallRecord, StoreClient, TargetRaised
 from flowcraft_conformance.harness.errors import CallTimeoutError
 from flowcraft_conformance.harness.evidence import trace
+from flowcraft_conformance.harness.process_races import run_processes
 from flowcraft_conformance.harness.proxy import Fault, FaultPlan
 from flowcraft_conformance.harness.spaces import StoreBench, StoreSpace
 from flowcraft_conformance.harness.workers.pool import Signal
 from flowcraft_conformance.harness.workers.wire import Lane, PlannedCall
-from flowcraft_conformance.suites.coordination_processes import PROCESSES, run_processes
+from flowcraft_conformance.suites.coordination_processes import PROCESSES
 from flowcraft_conformance.suites.suite import checks
 
 _TTL = 1

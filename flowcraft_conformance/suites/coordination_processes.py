@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import signal
 from collections.abc import Callable, Iterable, Sequence
@@ -11,11 +10,10 @@ from dataclasses import replace
 from flowcraft_conformance.checking.coordination_model import CoordinationModel
 from flowcraft_conformance.checking.history import Operation, count_overlapping
 from flowcraft_conformance.contract.verdicts import Inconclusive
-from flowcraft_conformance.harness.calls import CallRecord
+from flowcraft_conformance.harness.process_races import run_processes
 from flowcraft_conformance.harness.races import judge_history
 from flowcraft_conformance.harness.spaces import StoreBench, StoreSpace
-from flowcraft_conformance.harness.workers.pool import Signal, WorkerPool
-from flowcraft_conformance.harness.workers.process import WorkerError
+from flowcraft_conformance.harness.workers.pool import Signal
 from flowcraft_conformance.harness.workers.wire import Lane, PlannedCall
 from flowcraft_conformance.suites.coordination_races import operation_of
 from flowcraft_conformance.suites.suite import checks
@@ -79,23 +77,6 @@ class CoordinationProcesses:
             Signal(dice.uniform(0.2, 0.9) * length, killed, signal.SIGKILL),
         ]
         _race(flowcraft_store_bench, _random_round, signals)
-
-
-async def run_processes(
-    bench: StoreBench, pool: WorkerPool, programs: Sequence[Sequence[Lane]], signals: Iterable[Signal] = ()
-) -> list[CallRecord]:
-    """The calls of programs that run in processes side by side.
-
-    Raises:
-        Inconclusive: a process could not be started, ended by itself or did not finish in time.
-    """
-    within = bench.settings.profile.check_seconds / 2
-    try:
-        return await asyncio.to_thread(
-            lambda: pool.run(programs, call_seconds=bench.call_seconds, within=within, signals=signals)
-        )
-    except WorkerError as error:
-        raise Inconclusive(str(error)) from None
 
 
 def _race(bench: StoreBench, make: RoundMaker, signals: Iterable[Signal] = ()) -> None:

@@ -33,6 +33,7 @@ def connect(url: str) -> Redis:
         socket_timeout=SOCKET_SECONDS,
         socket_connect_timeout=SOCKET_SECONDS,
         protocol=2,  # nothing here needs RESP3, and its handshake costs a round trip
+        driver_info=None,  # naming the library costs one too, and a look at its metadata on disk
     )
     return Redis.from_pool(pool)
 

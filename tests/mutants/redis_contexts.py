@@ -1,12 +1,16 @@
-"""Contexts on a real Redis that are wrong on the wire only: they cost too much, or break off in the middle."""
+"""Contexts on a real Redis that are wrong on the wire or between processes: too dear, cut in two, overwritten."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 from flowcraft_conformance import PatchOperation, SetOp, redis_service
+from reference_adapters._json import decode, encode
 from reference_adapters.redis_bullmq import RedisContext, connect, context
+from reference_adapters.redis_bullmq.texts import encoded
 
 
 class RedisContextMutant(RedisContext):
@@ -32,6 +36,56 @@ class PatchesOneByOne(RedisContextMutant):
     async def patch(self, operations: Sequence[PatchOperation]) -> None:
         for operation in operations:
             await super().patch([operation])
+
+
+class WritesTheGuardBeforeTheRest(RedisContextMutant):
+    """A killed process or a cut connection leaves the guard alone; one who is only cancelled finishes."""
+
+    breaks = "PATCH-ATOM-01"
+
+    async def patch_if_absent(self, guard: str, operations: Sequence[PatchOperation]) -> bool:
+        return await asyncio.shield(asyncio.ensure_future(self._both(guard, operations)))
+
+    async def _both(self, guard: str, operations: Sequence[PatchOperation]) -> bool:
+        if not await super().patch_if_absent(guard, [op for op in operations if op.key == guard]):
+            return False
+        await super().patch([op for op in operations if op.key != guard])
+        return True
+
+
+class RewritesTheStateUnderItsOwnLock(RedisContextMutant):
+    """Right within one process, however many clients it has."""
+
+    breaks = "CTX-RACE-01"
+    locks: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
+
+    async def set(self, key: str, value: Any) -> None:
+        async with self.locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            state = {**await self.to_dict(), key: value}
+            async with self.client.pipeline(transaction=True) as pipeline:
+                pipeline.delete(self._name)
+                for name, one in state.items():
+                    pipeline.hset(self._name, encoded(name), encode(one))
+                await pipeline.execute()
+
+
+class ScansTheHash(RedisContextMutant):
+    """HSCAN gives a large hash in pages."""
+
+    breaks = "PATCH-ATOM-02"
+
+    async def to_dict(self) -> dict[str, Any]:
+        found = [(name, text) async for name, text in self.client.hscan_iter(self._name)]
+        return {name.decode(): decode(text) for name, text in found}
+
+
+class AnswersWithTheWholeState(RedisContextMutant):
+    breaks = "PATCH-COST-01"
+
+    async def patch(self, operations: Sequence[PatchOperation]) -> None:
+        await super().patch(operations)
+        if operations:
+            await self.to_dict()
 
 
 class ReadsTheStateBeforeItPatches(RedisContextMutant):

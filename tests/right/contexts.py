@@ -6,16 +6,16 @@ import asyncio
 import json
 import random
 import sqlite3
-import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, ClassVar
 
 from flowcraft_conformance import IAsyncContext, PatchOperation, SetOp
 from reference_adapters._json import decode, encode
 from reference_adapters.memory import MemoryBackend, MemoryContext
+from tests.right.contexts_files import FOLDER, FileContext
+from tests.right.contexts_styles import AsksAnActor, ReadsKeyByKey, SwapsVersions
 
 
 class SharedMemory(MemoryContext):
@@ -200,12 +200,9 @@ class _SqliteContext:
         return True
 
 
-_FOLDER = tempfile.TemporaryDirectory(prefix="flowcraft-tests-")
-
-
 @asynccontextmanager
 async def sqlite_context(run_id: str) -> AsyncIterator[IAsyncContext]:
-    connection = sqlite3.connect(Path(_FOLDER.name) / "state.db", isolation_level=None, timeout=10)
+    connection = sqlite3.connect(FOLDER / "state.db", isolation_level=None, timeout=10)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute(
@@ -217,4 +214,14 @@ async def sqlite_context(run_id: str) -> AsyncIterator[IAsyncContext]:
         connection.close()
 
 
-CONTEXTS = (SharedMemory, SlowContext, LockedDocument, RefusesBrokenText, sqlite_context)
+CONTEXTS = (
+    SharedMemory,
+    SlowContext,
+    LockedDocument,
+    RefusesBrokenText,
+    sqlite_context,
+    FileContext,
+    ReadsKeyByKey,
+    SwapsVersions,
+    AsksAnActor,
+)

@@ -222,8 +222,8 @@ CONTEXT: tuple[Clause, ...] = (
             "writes are buffered until a flush or close",
         ),
         checked_by=(
-            "Programs of writes through one client, each followed by reads through another, are compared with the "
-            "model; get, has and to_dict are all asked."
+            "Programs of writes through one client, each followed by reads through another, also in another OS process "
+            "where shared, are compared with the model; get, has and to_dict are all asked."
         ),
     ),
     Clause(
@@ -260,8 +260,9 @@ CONTEXT: tuple[Clause, ...] = (
             "reads spread over replicas, one behind the other",
         ),
         checked_by=(
-            "Several clients call get, set, has and delete on one key together; the recorded history is checked for "
-            "linearizability. Targets that can run in process are also driven by a schedule search."
+            "Several clients, and OS processes where shared, call get, set, has and delete on one key together; the "
+            "recorded history is checked for linearizability. Targets that can run in process are also driven by a "
+            "schedule search."
         ),
     ),
     Clause(
@@ -279,8 +280,8 @@ CONTEXT: tuple[Clause, ...] = (
             "reads and writes at levels that do not overlap: Cassandra writes at ONE and reads at ONE",
         ),
         checked_by=(
-            "Pairs of clients start together, each writes its key by set or patch and looks for the other's by get, "
-            "has or to_dict, in many rounds; a round in which neither sees the other breaks the clause."
+            "Pairs of clients, and OS processes where shared, start together; each writes its key by set or patch and "
+            "looks for the other's by get, has or to_dict, in many rounds; one in which neither sees the other breaks it."
         ),
     ),
     Clause(

@@ -126,8 +126,8 @@ PATCH: tuple[Clause, ...] = (
             "a batch over several partitions, which is all or nothing and yet not isolated (Cassandra)",
         ),
         checked_by=(
-            "Writers patch several keys to one common value while readers call to_dict, in many patterns; a reader "
-            "that finds the keys apart has seen half a patch."
+            "Writers patch many keys to one common value, with and without a guard, while readers call to_dict, in "
+            "other OS processes too where shared; a reader that finds the keys apart has seen half a patch."
         ),
         excused_by=("snapshot_reads",),
     ),
@@ -225,7 +225,7 @@ PATCH: tuple[Clause, ...] = (
         ),
         checked_by=(
             "A patch of fixed size is applied to states from 10 KB to 10 MB, and a proxy counts the bytes in both "
-            "directions; the count must stay flat."
+            "directions; the count must stay flat, and the report shows it."
         ),
         excused_by=("delta_persistence",),
     ),

@@ -24,6 +24,7 @@ from flowcraft_conformance.harness.workers.outside import Outside
 from flowcraft_conformance.harness.workers.wire import Lane, PlannedCall, encode
 
 _PR_SET_PDEATHSIG = 1
+_CLOSING_SECONDS = 5.0
 _AWAKE_SECONDS = 0.002
 """A lane is awake this long before a call that has an appointed time: sleeping is not exact."""
 
@@ -77,19 +78,20 @@ def _say(answers: BinaryIO, message: dict[str, Any]) -> None:
 
 
 class _Worker:
-    """One process with its clients; they stay open from one program to the next."""
+    """One process with its clients; those that the next program needs stay open."""
 
     def __init__(self, factory: Callable[..., Any], stack: AsyncExitStack, log: int) -> None:
         self._factory = factory
         self._stack = stack
         self._log = log
-        self._clients: dict[Any, Any] = {}
+        self._clients: dict[Any, tuple[AsyncExitStack, Any]] = {}
         self._programs: list[_Program] = []
 
     async def prepare(self, command: dict[str, Any]) -> dict[str, Any]:
         """Read a program and open its clients, so that nothing but calls lies between its start and its end."""
         lanes = [Lane.from_json(data) for data in command["lanes"]]
         try:
+            await self._close_all_but({(lane.arguments, lane.instance) for lane in lanes})
             clients = [await self._client(lane) for lane in lanes]
         except asyncio.CancelledError:
             raise
@@ -108,8 +110,16 @@ class _Worker:
     async def _client(self, lane: Lane) -> Any:
         identity = (lane.arguments, lane.instance)
         if identity not in self._clients:
-            self._clients[identity] = await open_client(self._stack, self._factory, *lane.arguments)
-        return self._clients[identity]
+            stack = await self._stack.enter_async_context(AsyncExitStack())
+            self._clients[identity] = stack, await open_client(stack, self._factory, *lane.arguments)
+        return self._clients[identity][1]
+
+    async def _close_all_but(self, needed: set[Any]) -> None:
+        """A context has a client a run: a backend may have room for few connections."""
+        for identity in [identity for identity in self._clients if identity[0] and identity not in needed]:
+            stack, _ = self._clients.pop(identity)
+            with contextlib.suppress(Exception):
+                await bounded(stack.aclose, within=_CLOSING_SECONDS, what="closing a client")
 
 
 class _Program:
