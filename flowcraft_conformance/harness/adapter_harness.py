@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 from flowcraft_conformance.contract.capabilities import Capabilities
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from flowcraft_conformance.contract.options import AdapterOptions
-    from flowcraft_conformance.contract.payloads import FinalResult
+    from flowcraft_conformance.contract.payloads import FinalResult, PatchOperation
     from flowcraft_conformance.contract.protocols import DistributedAdapter, ICoordinationStore
 
 
@@ -45,4 +47,13 @@ class AdapterHarness:
 
     async def read_results(self, run_id: str) -> list[FinalResult]:
         """What a client of the run can see of its end, in order; optional as :meth:`send_raw` is."""
+        raise NotImplementedError
+
+    async def create_bare_patch(self, run_id: str) -> Callable[[Sequence[PatchOperation]], Awaitable[None]]:
+        """What benchmarks compare a patch with: the least that the bare client can do; optional.
+
+        Give a function that encodes the values of a patch and writes them where the run's context reads them, by one
+        call of the client library and with nothing around it: no checks, no guard, no transaction that the write does
+        not need. May also be an async context manager that gives it.
+        """
         raise NotImplementedError

@@ -1,0 +1,161 @@
+"""Benchmarks in a pytest run: collected behind all checks, held back where clauses fail, told at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flowcraft_conformance.benchmarks import checks
+from flowcraft_conformance.benchmarks.entries import Entry, withheld_entry
+from flowcraft_conformance.benchmarks.items import BENCHMARKS_OF, Item, items_of
+from flowcraft_conformance.benchmarks.measured import Benchmarks
+from flowcraft_conformance.benchmarks.plot import Plotted, draw
+from flowcraft_conformance.benchmarks.table import table_lines
+from flowcraft_conformance.contract.clauses.model import Level
+from flowcraft_conformance.contract.verdicts import Verdict
+from flowcraft_conformance.report.findings import TargetName
+from flowcraft_conformance.suites.registry import required_tests, suites_for
+
+if TYPE_CHECKING:
+    from flowcraft_conformance.plugin.session import KitSession, OpenTarget
+
+CHECKS = Path(checks.__file__)
+
+_GROUPS = {
+    "patch": ("PATCH",),
+    "store": ("COORD",),
+    "run": ("PATCH", "COORD", "FLOW", "JOIN", "DLV"),
+}
+"""Benchmark -> the groups whose MUST clauses a target must pass before anything is said about its speed."""
+_BROKEN = (Verdict.FAIL, Verdict.KNOWN_FAILURE)
+_FINE = (Verdict.PASS, Verdict.UNEXPECTED_PASS, Verdict.UNSUPPORTED)
+
+
+class Benchmarking:
+    """Hooks that are registered only with ``--flowcraft-benchmark``."""
+
+    def __init__(self, session: KitSession) -> None:
+        self._session = session
+        self._known: dict[str, tuple[OpenTarget, Item]] = {}
+        self._benchmarks: dict[TargetName, Benchmarks] = {}
+        self._problem = ""
+        session.reporting.benchmarks_of = self.entries_of
+        session.config.pluginmanager.register(self, "flowcraft_conformance_benchmarking")
+
+    def parametrize(self, metafunc: pytest.Metafunc) -> None:
+        """One test for every measurement of every target."""
+        params = []
+        for target in self._session.targets:
+            for benchmark in _benchmarks_of(target):
+                for item in items_of(benchmark, self._session.options.profile.name):
+                    name = f"{target.loaded.spec.text} {item.entry_id}"
+                    self._known[name] = (target, item)
+                    mark = pytest.mark.benchmark(group=item.group, timer=checks.loop_seconds)
+                    params.append(
+                        pytest.param(name, id=f"{target.loaded.spec.text}-{benchmark}-{item.test_id}", marks=mark)
+                    )
+        metafunc.parametrize("flowcraft_benchmark", params, indirect=True)
+
+    def measurement(self, name: str) -> tuple[Benchmarks, Item]:
+        """The benchmarks of a target, and the item of this name.
+
+        Raises:
+            pytest.skip.Exception: a clause that comes before speed is broken.
+        """
+        target, item = self._known[name]
+        broken, _ = self._gate(_name_of(target), item.benchmark)
+        if broken:
+            pytest.skip(f"not measured: {broken}; only what passes is measured")
+        return self._of(target), item
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Measure after everything was checked: the verdicts decide what is measured."""
+        last = [item for item in items if getattr(item, "path", None) == CHECKS]
+        items[:] = [item for item in items if getattr(item, "path", None) != CHECKS] + last
+
+    def entries_of(self, name: TargetName) -> Sequence[Entry]:
+        """What the reports hold of a target: nothing of the speed of what did not pass."""
+        benchmarks = self._benchmarks.get(name)
+        entries = benchmarks.entries() if benchmarks is not None else []
+        told: list[Entry] = []
+        for benchmark in BENCHMARKS_OF[name.kind]:
+            reason = next(filter(None, self._gate(name, benchmark)), "")
+            own = [entry for entry in entries if entry["benchmark"] in _ENTRIES[benchmark]]
+            if reason:
+                told.append(withheld_entry(benchmark, reason))
+            else:
+                told.extend(own or [withheld_entry(benchmark, "nothing was measured")])
+        return told
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """The figures of every target, and the plot."""
+        config = self._session.config
+        if config.option.collectonly or self._session.is_worker:
+            return
+        terminalreporter.section("flowcraft benchmarks")
+        named = [(_name_of(target), target) for target in self._session.targets]
+        for name, _ in named:
+            terminalreporter.write_line(f"{name.kind}: {name.text}", bold=True)
+            for line in table_lines(self.entries_of(name)):
+                terminalreporter.write_line(f"  {line}")
+        if self._session.options.plot is not None:
+            self._draw(terminalreporter, [name for name, _ in named])
+
+    def _draw(self, terminalreporter: Any, names: Sequence[TargetName]) -> None:
+        path = self._session.options.plot
+        assert path is not None
+        picture = draw([Plotted(name.text, self.entries_of(name)) for name in names])
+        if picture is None:
+            terminalreporter.write_line(f"{path} was not written: no patch was measured by state size", yellow=True)
+            return
+        try:
+            path.write_text(picture, encoding="utf-8")
+            terminalreporter.write_line(f"plot: {path}")
+        except OSError as error:
+            terminalreporter.write_line(f"{path} could not be written: {error.strerror}", red=True)
+
+    def _of(self, target: OpenTarget) -> Benchmarks:
+        name = _name_of(target)
+        if name not in self._benchmarks:
+            assert target.settings is not None
+            factory = None if target.adapter is not None else target.factory
+            self._benchmarks[name] = Benchmarks(target.settings, factory, target.adapter)
+        return self._benchmarks[name]
+
+    def _gate(self, name: TargetName, benchmark: str) -> tuple[str, str]:
+        """The clause that is broken, and else the one of which it is not known whether it holds; in words."""
+        result = next(result for result in self._session.reporting.results() if result.target == name)
+        checked = required_tests(suites_for(name.kind))
+        clauses = [
+            one
+            for one in result.clauses
+            if one.clause.group in _GROUPS[benchmark] and one.clause.level is Level.MUST and one.clause.id in checked
+        ]
+        broken = next((f"{one.clause.id} is broken" for one in clauses if one.verdict in _BROKEN), "")
+        open_ = next(
+            (
+                f"{one.clause.id} is {one.verdict} in this run" + (f" ({one.note})" if one.note else "")
+                for one in clauses
+                if one.verdict not in (*_BROKEN, *_FINE)
+            ),
+            "",
+        )
+        return broken, open_
+
+
+_ENTRIES = {"patch": ("patch", "scaling"), "store": ("store",), "run": ("run",)}
+"""Benchmark -> what its entries call themselves."""
+
+
+def _benchmarks_of(target: OpenTarget) -> Sequence[str]:
+    kits_own = target.adapter is not None and not target.adapter.judges_store
+    return [name for name in BENCHMARKS_OF[target.loaded.spec.kind] if not (kits_own and name == "store")]
+
+
+def _name_of(target: OpenTarget) -> TargetName:
+    return TargetName(target.loaded.spec.kind, target.loaded.spec.text)
