@@ -14,16 +14,17 @@ from reference_adapters.redis_bullmq.texts import encoded
 
 # One script is one step for the server: HSET and HDEL, and the look at the guard where there is one.
 # ARGV: 'guarded' or 'always', the guard, how many fields to set, their names and values in turn, the names to delete.
+# Lua hands over some thousand arguments at once and no more.
 _PATCH = Script.of("""
 if ARGV[1] == 'guarded' and redis.call('HEXISTS', KEYS[1], ARGV[2]) == 1 then
   return 0
 end
 local last = 3 + 2 * tonumber(ARGV[3])
-for i = 4, last, 2 do
-  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+for i = 4, last, 2000 do
+  redis.call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 1999, last)))
 end
-for i = last + 1, #ARGV do
-  redis.call('HDEL', KEYS[1], ARGV[i])
+for i = last + 1, #ARGV, 2000 do
+  redis.call('HDEL', KEYS[1], unpack(ARGV, i, math.min(i + 1999, #ARGV)))
 end
 return 1
 """)
@@ -63,22 +64,32 @@ class RedisContext:
         return {key.decode("utf-8"): decode(text) for key, text in fields}
 
     async def patch(self, operations: Sequence[PatchOperation]) -> None:
-        """HSET and HDEL in one step; a patch without operations sends nothing."""
-        arguments = _arguments(operations)
-        if arguments:
-            await self._redis.run(_PATCH, self._name, "always", b"", *arguments)
+        """HSET or HDEL where one of them is all, else both in one step; a patch without operations sends nothing."""
+        written, deleted = _changes(operations)
+        if written and deleted:
+            await self._redis.run(_PATCH, self._name, "always", b"", len(written) // 2, *written, *deleted)
+        elif written:
+            await self._redis("HSET", self._name, *written)
+        elif deleted:
+            await self._redis("HDEL", self._name, *deleted)
 
     async def patch_if_absent(self, guard: str, operations: Sequence[PatchOperation]) -> bool:
         """The same where the field ``guard`` is absent, in the same step."""
-        arguments = _arguments(operations) or [0]
-        return bool(await self._redis.run(_PATCH, self._name, "guarded", encoded(guard), *arguments))
+        written, deleted = _changes(operations)
+        count = len(written) // 2
+        return bool(await self._redis.run(_PATCH, self._name, "guarded", encoded(guard), count, *written, *deleted))
 
 
-def _arguments(operations: Sequence[PatchOperation]) -> list[bytes | int]:
-    changes = {encoded(key): text for key, text in encode_patch(operations).items()}
-    written = {field: text for field, text in changes.items() if text is not None}
-    deleted = [field for field, text in changes.items() if text is None]
-    return [len(written), *(part for field in written.items() for part in field), *deleted] if changes else []
+def _changes(operations: Sequence[PatchOperation]) -> tuple[list[bytes], list[bytes]]:
+    """Names and values to set, in turn, and names to delete."""
+    written: list[bytes] = []
+    deleted: list[bytes] = []
+    for key, text in encode_patch(operations).items():
+        if text is None:
+            deleted.append(encoded(key))
+        else:
+            written += (encoded(key), text)
+    return written, deleted
 
 
 def _pairs(reply: Any) -> Iterable[tuple[bytes, bytes]]:
