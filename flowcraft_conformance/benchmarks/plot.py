@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 _WIDTH, _HEIGHT = 860, 520
+_LEGEND_GAP = 18
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 24, 64, 56
 _LEGEND_LINE = 20
 
@@ -42,7 +43,7 @@ def draw(targets: Sequence[Plotted]) -> str | None:
     if not curves:
         return None
     shown = sorted({curve.target for curve in curves})
-    frame = _Frame.around(curves, _HEIGHT + _LEGEND_LINE * len(shown))
+    frame = _Frame.around(curves, _HEIGHT + _LEGEND_GAP + _LEGEND_LINE * len(shown))
     parts = [
         *_head(frame, len(targets)),
         *_grid(frame),
@@ -166,7 +167,7 @@ def _curve(frame: _Frame, curve: _Curve) -> Iterator[str]:
 
 def _legend(targets: Sequence[Plotted], shown: Sequence[int]) -> Iterator[str]:
     for row, number in enumerate(shown):
-        y = _HEIGHT + row * _LEGEND_LINE
+        y = _HEIGHT + _LEGEND_GAP + row * _LEGEND_LINE
         variants = [curve.variant for curve in _curves(number, targets[number].entries)]
         for place, variant in enumerate(variants):
             dashes, name = _MARKS[variant]

@@ -13,7 +13,7 @@ from flowcraft_conformance.harness.loop import bounded
 
 Now = Callable[[], float]
 
-_SHORTEST_SAMPLE = 0.0002
+_SHORTEST_SAMPLE = 0.001
 """Seconds: what takes less is repeated within one sample, as the clock itself takes its time."""
 _MOST_REPEATED = 50
 _PATIENCE = 5

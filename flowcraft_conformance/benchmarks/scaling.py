@@ -16,6 +16,7 @@ LINEAR_FROM = 0.7
 """A slope from here on is linear in the state: a fixed cost on top of a linear one bends the line a little."""
 TAIL = 100
 """The slope is that of the sizes within so large a factor of the largest: below it fixed costs hide the growth."""
+_COST = 0.25
 _FEWEST_POINTS = 3
 _SMALLEST_SPAN = 10
 _RESAMPLED = 400
@@ -40,7 +41,7 @@ class Scaling:
     low: float
     high: float
     points: tuple[tuple[int, float], ...]
-    """State size in bytes, median cost in seconds; all of them, the small ones that the slope leaves out too."""
+    """State size in bytes, cost in seconds; all of them, the small ones that the slope leaves out too."""
     reason: str = ""
     """Why it is unclear."""
 
@@ -48,10 +49,11 @@ class Scaling:
 def fit_scaling(samples: Mapping[int, Sequence[float]], seed: int = 0) -> Scaling:
     """The growth of a cost with the size of the state.
 
-    ``samples``: state size in bytes -> seconds of each round. The band comes from drawing rounds again (bootstrap): it
-    shows the scatter of what was measured and nothing else.
+    ``samples``: state size in bytes -> seconds of each round. The cost at a size is their lower quartile: whatever else
+    runs on the machine can only add time. The band comes from drawing rounds again (bootstrap): it shows the scatter of
+    what was measured and nothing else.
     """
-    points = tuple((size, quantile(samples[size], 0.5)) for size in sorted(samples) if samples[size])
+    points = tuple((size, quantile(samples[size], _COST)) for size in sorted(samples) if samples[size])
     used = [size for size, seconds in points if size * TAIL >= points[-1][0] and seconds > 0]
     if len(used) < _FEWEST_POINTS or used[-1] < _SMALLEST_SPAN * used[0]:
         reason = (
@@ -59,9 +61,9 @@ def fit_scaling(samples: Mapping[int, Sequence[float]], seed: int = 0) -> Scalin
             f"that lie a factor of {_SMALLEST_SPAN} apart"
         )
         return Scaling(Growth.UNCLEAR, math.nan, math.nan, math.nan, points, reason)
-    slope = _slope(used, {size: quantile(samples[size], 0.5) for size in used})
+    slope = _slope(used, {size: quantile(samples[size], _COST) for size in used})
     dice = random.Random(seed)
-    drawn = [_slope(used, {size: _drawn_median(samples[size], dice) for size in used}) for _ in range(_RESAMPLED)]
+    drawn = [_slope(used, {size: _drawn(samples[size], dice) for size in used}) for _ in range(_RESAMPLED)]
     low, high = quantile(drawn, _OUTSIDE), quantile(drawn, 1 - _OUTSIDE)
     growth, reason = _judge(low, high)
     return Scaling(growth, slope, low, high, points, reason)
@@ -72,13 +74,13 @@ def _judge(low: float, high: float) -> tuple[Growth, str]:
         return Growth.FLAT, ""
     if low >= LINEAR_FROM:
         return Growth.LINEAR, ""
-    if low > FLAT_BELOW and high < LINEAR_FROM:
+    if low > FLAT_BELOW:
         return Growth.UNCLEAR, "it grows with the state, but slower than in proportion"
     return Growth.UNCLEAR, "the samples scatter too much: measure on a machine that does nothing else"
 
 
-def _drawn_median(samples: Sequence[float], dice: random.Random) -> float:
-    return quantile(dice.choices(samples, k=len(samples)), 0.5)
+def _drawn(samples: Sequence[float], dice: random.Random) -> float:
+    return quantile(dice.choices(samples, k=len(samples)), _COST)
 
 
 def _slope(sizes: Sequence[int], seconds: Mapping[int, float]) -> float:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowcraft_conformance.contract.capabilities import Capabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
     from flowcraft_conformance.contract.options import AdapterOptions
-    from flowcraft_conformance.contract.payloads import FinalResult, PatchOperation
+    from flowcraft_conformance.contract.payloads import FinalResult
     from flowcraft_conformance.contract.protocols import DistributedAdapter, ICoordinationStore
 
 
@@ -49,11 +47,11 @@ class AdapterHarness:
         """What a client of the run can see of its end, in order; optional as :meth:`send_raw` is."""
         raise NotImplementedError
 
-    async def create_bare_patch(self, run_id: str) -> Callable[[Sequence[PatchOperation]], Awaitable[None]]:
-        """What benchmarks compare a patch with: the least that the bare client can do; optional.
+    def create_bare_patch(self, run_id: str) -> Any:
+        """What benchmarks compare a patch of this run with: the least that the bare client can do; optional.
 
-        Give a function that encodes the values of a patch and writes them where the run's context reads them, by one
-        call of the client library and with nothing around it: no checks, no guard, no transaction that the write does
-        not need. May also be an async context manager that gives it.
+        Give an async function that takes the operations of a patch, encodes their values and writes them where the
+        run's context reads them: one call of the client library, and nothing around it. It may also be an awaitable of
+        such a function, or an async context manager that gives it.
         """
         raise NotImplementedError

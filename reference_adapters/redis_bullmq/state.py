@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.asyncio import Redis
 
-from flowcraft_conformance import PatchOperation
-from reference_adapters._json import decode, encode, encode_patch
+from flowcraft_conformance import DeleteOp, PatchOperation, SetOp
+from reference_adapters._json import decode, encode, encode_patch, encode_unchecked
 from reference_adapters.redis_bullmq.calls import RedisCalls, Script
 from reference_adapters.redis_bullmq.texts import encoded
 
@@ -39,7 +40,7 @@ class RedisContext:
 
     def __init__(self, client: Redis, run_id: str, *, prefix: str = "") -> None:
         self._redis = RedisCalls(client)
-        self._name = encoded(f"{prefix}workflow:state:{run_id}")
+        self._name = state_name(run_id, prefix)
 
     async def get(self, key: str) -> Any:
         """HGET."""
@@ -78,6 +79,31 @@ class RedisContext:
         written, deleted = _changes(operations)
         count = len(written) // 2
         return bool(await self._redis.run(_PATCH, self._name, "guarded", encoded(guard), count, *written, *deleted))
+
+
+def state_name(run_id: str, prefix: str = "") -> bytes:
+    """The name of the hash that holds the state of a run."""
+    return encoded(f"{prefix}workflow:state:{run_id}")
+
+
+BarePatch = Callable[[Sequence[PatchOperation]], Awaitable[None]]
+
+
+@asynccontextmanager
+async def bare_patch_of(url: str, run_id: str, *, prefix: str = "") -> AsyncIterator[BarePatch]:
+    """The least that a patch can do on Redis, with redis-py as it comes: encode, and one HSET. For benchmarks."""
+    name = state_name(run_id, prefix)
+
+    async def patch(operations: Sequence[PatchOperation]) -> None:
+        written = {one.key: encode_unchecked(one.value) for one in operations if isinstance(one, SetOp)}
+        deleted = [one.key for one in operations if isinstance(one, DeleteOp)]
+        if written:
+            await client.hset(name, mapping=written)  # type: ignore[arg-type]
+        if deleted:
+            await client.hdel(name, *deleted)
+
+    async with Redis.from_url(url, protocol=2) as client:
+        yield patch
 
 
 def _changes(operations: Sequence[PatchOperation]) -> tuple[list[bytes], list[bytes]]:
