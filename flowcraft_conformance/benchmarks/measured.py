@@ -81,10 +81,10 @@ class Benchmarks:
         except (NotMeasuredError, CallTimeoutError) as error:
             self._failed[benchmark, experiment] = str(error)
         except Exception as error:
-            self._failed[benchmark, experiment] = f"the target raised {describe_error(error)}"
+            self._failed[benchmark, experiment] = f"it raised {describe_error(error)}"
 
     def _on_loop(self, body: Coroutine[Any, Any, T], plan: BenchPlan, what: str) -> T:
-        seconds = _BOUND * plan.rounds.seconds + self.settings.profile.check_seconds
+        seconds = _BOUND * max(plan.rounds.seconds, plan.flow_rounds.seconds) + self.settings.profile.check_seconds
         return self.settings.loop.run(body, within=seconds, what=what)
 
     def _patches(self, plan: BenchPlan, experiment: str) -> None:

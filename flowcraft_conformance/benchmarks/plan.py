@@ -46,6 +46,8 @@ class BenchPlan:
     experiments: dict[str, tuple[Case, ...]]
     rounds: Rounds
     workers: tuple[int, ...]
+    flow_rounds: Rounds
+    """As ``rounds``, for workflows."""
     flow_runs: int
     """Runs of one workflow that are measured together."""
     pipeline_bytes: int
@@ -71,13 +73,15 @@ PLANS = {
         _experiments(_SIZES, (1, 10, 100), (10, 1000), (1, 16)),
         Rounds(5, 15, 2),
         workers=(1, 2),
-        flow_runs=3,
+        flow_rounds=Rounds(3, 9, 6),
+        flow_runs=2,
         pipeline_bytes=500 * KB,
     ),
     "standard": BenchPlan(
         _experiments(_SIZES, (1, 10, 100), (10, 100, 1000), (1, 16)),
         Rounds(7, 41, 8),
         workers=(1, 2, 4),
+        flow_rounds=Rounds(5, 21, 20),
         flow_runs=10,
         pipeline_bytes=MB,
     ),
@@ -85,7 +89,8 @@ PLANS = {
         _experiments((*_SIZES, 25 * MB, 50 * MB), (1, 10, 100), (10, 100, 1000, 10_000), (1, 4, 16, 64)),
         Rounds(15, 101, 60),
         workers=(1, 2, 4),
-        flow_runs=30,
+        flow_rounds=Rounds(9, 41, 120),
+        flow_runs=20,
         pipeline_bytes=5 * MB,
     ),
 }

@@ -64,7 +64,7 @@ async def measure_flows(
             for rig in rigs
         }
         measured = await measure(
-            list(lanes.values()), plan.rounds, now=now, call_within=within, dice=random.Random(seed)
+            list(lanes.values()), plan.flow_rounds, now=now, call_within=within, dice=random.Random(seed)
         )
         return [
             FlowFigures(

@@ -14,7 +14,7 @@ FLAT_BELOW = 0.2
 """A slope below is flat: ten times the state costs at most 1.6 times as much."""
 LINEAR_FROM = 0.7
 """A slope from here on is linear in the state: a fixed cost on top of a linear one bends the line a little."""
-TAIL = 100
+TAIL = 150
 """The slope is that of the sizes within so large a factor of the largest: below it fixed costs hide the growth."""
 _COST = 0.25
 _FEWEST_POINTS = 3

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ from flowcraft_conformance.benchmarks.items import BENCHMARKS_OF, Item, items_of
 from flowcraft_conformance.benchmarks.measured import Benchmarks
 from flowcraft_conformance.benchmarks.plot import Plotted, draw
 from flowcraft_conformance.benchmarks.table import table_lines
+from flowcraft_conformance.contract.clauses import clauses_for
 from flowcraft_conformance.contract.clauses.model import Level
 from flowcraft_conformance.contract.verdicts import Verdict
-from flowcraft_conformance.report.findings import TargetName
+from flowcraft_conformance.report.findings import Finding, TargetName
 from flowcraft_conformance.suites.registry import required_tests, suites_for
 
 if TYPE_CHECKING:
@@ -30,8 +32,45 @@ _GROUPS = {
     "run": ("PATCH", "COORD", "FLOW", "JOIN", "DLV"),
 }
 """Benchmark -> the groups whose MUST clauses a target must pass before anything is said about its speed."""
-_BROKEN = (Verdict.FAIL, Verdict.KNOWN_FAILURE)
-_FINE = (Verdict.PASS, Verdict.UNEXPECTED_PASS, Verdict.UNSUPPORTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Whether anything may be said about a target's speed."""
+
+    broken: str = ""
+    """The clause that is broken, in words: nothing is measured."""
+    open: str = ""
+    """The clause of which it is not known whether it holds: what was measured is not told."""
+    unseen: tuple[str, ...] = ()
+    """Clauses with checks that the kit cannot make on this target from where it stands."""
+
+    @classmethod
+    def of(cls, binding: Mapping[str, Sequence[str]], findings: Sequence[Finding]) -> Gate:
+        """``binding``: clause -> the tests that must have passed."""
+        found = {(finding.clause, finding.test): finding for finding in findings}
+        pairs = [(clause, test) for clause, tests in binding.items() for test in tests]
+        seen = [(clause, found.get((clause, test))) for clause, test in pairs]
+        broken = [clause for clause, one in seen if one is not None and one.verdict is Verdict.FAIL]
+        missing = [f"{clause} was not checked in this run" for clause, one in seen if one is None or _skipped(one)]
+        unclear = [
+            f"{one.clause} is inconclusive: {one.summary}"
+            for _, one in seen
+            if one is not None and one.verdict is Verdict.INCONCLUSIVE
+        ]
+        unseen = dict.fromkeys(
+            f"{one.clause}: {one.summary}" for _, one in seen if one is not None and _is_unobservable(one)
+        )
+        return cls(f"{broken[0]} is broken" if broken else "", next(iter([*missing, *unclear]), ""), tuple(unseen))
+
+
+def _is_unobservable(finding: Finding) -> bool:
+    return finding.applies and finding.verdict is Verdict.UNTESTED and bool(finding.summary)
+
+
+def _skipped(finding: Finding) -> bool:
+    """Somebody skipped the check: the kit itself always says why."""
+    return finding.applies and finding.verdict is Verdict.UNTESTED and not finding.summary
 
 
 class Benchmarking:
@@ -66,9 +105,9 @@ class Benchmarking:
             pytest.skip.Exception: a clause that comes before speed is broken.
         """
         target, item = self._known[name]
-        broken, _ = self._gate(_name_of(target), item.benchmark)
-        if broken:
-            pytest.skip(f"not measured: {broken}; only what passes is measured")
+        gate = self._gate(_name_of(target), item.benchmark)
+        if gate.broken:
+            pytest.skip(f"not measured: {gate.broken}; only what passes is measured")
         return self._of(target), item
 
     @pytest.hookimpl(trylast=True)
@@ -83,7 +122,8 @@ class Benchmarking:
         entries = benchmarks.entries() if benchmarks is not None else []
         told: list[Entry] = []
         for benchmark in BENCHMARKS_OF[name.kind]:
-            reason = next(filter(None, self._gate(name, benchmark)), "")
+            gate = self._gate(name, benchmark)
+            reason = gate.broken or gate.open
             own = [entry for entry in entries if entry["benchmark"] in _ENTRIES[benchmark]]
             if reason:
                 told.append(withheld_entry(benchmark, reason))
@@ -102,7 +142,11 @@ class Benchmarking:
         for name, _ in named:
             terminalreporter.write_line(f"{name.kind}: {name.text}", bold=True)
             for line in table_lines(self.entries_of(name)):
-                terminalreporter.write_line(f"  {line}")
+                terminalreporter.write_line(f"  {line}".rstrip())
+            for line in dict.fromkeys(
+                line for one in BENCHMARKS_OF[name.kind] for line in self._gate(name, one).unseen
+            ):
+                terminalreporter.write_line(f"  measured although the kit could not see all of {line}", yellow=True)
         if self._session.options.plot is not None:
             self._draw(terminalreporter, [name for name, _ in named])
 
@@ -127,25 +171,14 @@ class Benchmarking:
             self._benchmarks[name] = Benchmarks(target.settings, factory, target.adapter)
         return self._benchmarks[name]
 
-    def _gate(self, name: TargetName, benchmark: str) -> tuple[str, str]:
-        """The clause that is broken, and else the one of which it is not known whether it holds; in words."""
-        result = next(result for result in self._session.reporting.results() if result.target == name)
-        checked = required_tests(suites_for(name.kind))
-        clauses = [
-            one
-            for one in result.clauses
-            if one.clause.group in _GROUPS[benchmark] and one.clause.level is Level.MUST and one.clause.id in checked
-        ]
-        broken = next((f"{one.clause.id} is broken" for one in clauses if one.verdict in _BROKEN), "")
-        open_ = next(
-            (
-                f"{one.clause.id} is {one.verdict} in this run" + (f" ({one.note})" if one.note else "")
-                for one in clauses
-                if one.verdict not in (*_BROKEN, *_FINE)
-            ),
-            "",
-        )
-        return broken, open_
+    def _gate(self, name: TargetName, benchmark: str) -> Gate:
+        checks_of_clause = required_tests(suites_for(name.kind))
+        binding = {
+            clause.id: checks_of_clause[clause.id]
+            for clause in clauses_for(name.kind)
+            if clause.group in _GROUPS[benchmark] and clause.level is Level.MUST and clause.id in checks_of_clause
+        }
+        return Gate.of(binding, self._session.reporting.findings_of(name))
 
 
 _ENTRIES = {"patch": ("patch", "scaling"), "store": ("store",), "run": ("run",)}

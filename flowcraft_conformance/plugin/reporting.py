@@ -182,6 +182,10 @@ class Reporting:
             for findings in self._targets.values()
         ]
 
+    def findings_of(self, target: TargetName) -> list[Finding]:
+        """What has come in for a target named by an option so far."""
+        return list(self._targets[target].findings.values())
+
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Any:
         """Write the reports, and fail the run where a clause passes that is known to fail, or strictly is unclear."""
