@@ -9,11 +9,19 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from flowcraft_conformance.benchmarks.entries import Entry, flow_entry, patch_entries, scaling_entry, store_entries
+from flowcraft_conformance.benchmarks.entries import (
+    Entry,
+    Named,
+    flow_entry,
+    patch_entries,
+    scaling_entry,
+    series_entry,
+    store_entries,
+)
 from flowcraft_conformance.benchmarks.items import Item
 from flowcraft_conformance.benchmarks.patching import PATCH, PatchFigures, count_bytes, measure_patches
 from flowcraft_conformance.benchmarks.plan import BY_SIZE, PLANS, BenchPlan
-from flowcraft_conformance.benchmarks.rounds import NotMeasuredError, Now, Series
+from flowcraft_conformance.benchmarks.rounds import Lane, NotMeasuredError, Now, Series, never
 from flowcraft_conformance.benchmarks.running import measure_flows
 from flowcraft_conformance.benchmarks.scaling import fit_scaling
 from flowcraft_conformance.benchmarks.storing import measure_store
@@ -62,8 +70,13 @@ class Benchmarks:
             self._made.add(key)
             gc.collect()
             self._measure(*key)
-        failed = Outcome({"id": item.entry_id, "reason": self._failed.get(key, "it was not reached")}, ())
-        return self._outcomes.get(item.entry_id, failed)
+        if item.entry_id not in self._outcomes:
+            named = Named(item.benchmark, item.experiment, item.label, item.variant)
+            nothing = Series(
+                Lane(item.variant, never), reason=self._failed.get(key, "it is not part of what was measured")
+            )
+            self._outcomes[item.entry_id] = Outcome(series_entry(named, nothing), ())
+        return self._outcomes[item.entry_id]
 
     def entries(self) -> list[Entry]:
         """Everything that was measured so far, and the scaling verdict where there is one."""

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from flowcraft_conformance.benchmarks.plan import Rounds
-from flowcraft_conformance.benchmarks.rounds import Lane, NotMeasuredError, Now, Series, measure
+from flowcraft_conformance.benchmarks.rounds import Lane, Now, Series, measure, never
 from flowcraft_conformance.benchmarks.states import BenchState, Case, build_state
 from flowcraft_conformance.benchmarks.targets import BarePatch, PatchTarget
 from flowcraft_conformance.contract.payloads import DeleteOp, PatchOperation, SetOp
@@ -85,7 +85,7 @@ async def measure_patches(
         measured = await measure(lanes, rounds, now=now, call_within=target.call_seconds, dice=target.dice(seed))
         for run in runs:
             if reasons[run.name]:
-                measured[run.name] = Series(Lane(run.name, _nothing), reason=reasons[run.name])
+                measured[run.name] = Series(Lane(run.name, never), reason=reasons[run.name])
         return [PatchFigures(run.case, run.variant, run.state.size, run.state.keys, measured[run.name]) for run in runs]
 
 
@@ -184,7 +184,3 @@ async def _remove(target: PatchTarget, runs: Sequence[_Run]) -> None:
             pieces = [keys[start : start + most] for start in range(0, len(keys), most)]
             calls.extend(partial(run.clients[0].patch, piece) for piece in pieces)
     await clean_quietly(calls)
-
-
-async def _nothing(_number: int) -> None:
-    raise NotMeasuredError("this lane is never called")

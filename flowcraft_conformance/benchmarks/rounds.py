@@ -13,6 +13,8 @@ from flowcraft_conformance.harness.loop import bounded
 
 Now = Callable[[], float]
 
+WARM_UP_CALLS = 2
+"""Calls of each lane before the first round: the first one connects, the second is usual."""
 _SHORTEST_SAMPLE = 0.001
 """Seconds: what takes less is repeated within one sample, as the clock itself takes its time."""
 _MOST_REPEATED = 50
@@ -33,6 +35,11 @@ class Lane:
     operations: int = 1
     before: Callable[[], Awaitable[None]] | None = None
     """What each call needs first, and what is not counted."""
+
+
+async def never(_number: int) -> None:
+    """The call of a lane that is not to be measured."""
+    raise NotMeasuredError("this lane is never called")
 
 
 @dataclass(slots=True)
@@ -80,8 +87,8 @@ async def measure(
 
 
 async def _warm_up(series: Series, now: Now, call_within: float) -> None:
-    """The first call connects and the second is usual: how long it takes says how often one sample repeats it."""
-    for number in range(2):
+    """How long the last call takes says how often one sample repeats it."""
+    for number in range(WARM_UP_CALLS):
         await _sample(series, number, now, call_within)
     if series.reason:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from flowcraft_conformance.benchmarks.plan import BenchPlan
-from flowcraft_conformance.benchmarks.rounds import Lane, NotMeasuredError, Now, Series, measure
+from flowcraft_conformance.benchmarks.rounds import WARM_UP_CALLS, Lane, NotMeasuredError, Now, Series, measure
 from flowcraft_conformance.benchmarks.states import Case, build_state
 from flowcraft_conformance.contract.blueprint import EdgeDefinition, NodeDefinition, WorkflowBlueprint
 from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
@@ -84,6 +85,7 @@ class _Rig:
     runs: int
     now: Now
     waits: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in WORKFLOWS})
+    _rounds: Counter[str] = field(default_factory=Counter)
     _enqueued: dict[tuple[str, str], float] = field(default_factory=dict)
     _ends: dict[str, asyncio.Future[FinalResult]] = field(default_factory=dict)
     _client: Any = None
@@ -109,6 +111,7 @@ class _Rig:
         Raises:
             NotMeasuredError: a run failed.
         """
+        self._rounds[workflow] += 1
         ends = []
         for slot in range(self.runs):
             run_id = f"fc-bench-{uuid.uuid4().hex[:12]}"
@@ -145,7 +148,7 @@ class _Rig:
 
     def _started(self, given: NodeContext) -> None:
         enqueued = self._enqueued.pop((given.params["flow"], given.params["name"]), None)
-        if enqueued is not None:
+        if enqueued is not None and self._rounds[given.params["workflow"]] > WARM_UP_CALLS:
             self.waits[given.params["workflow"]].append(self.now() - enqueued)
 
     async def _step(self, given: NodeContext) -> str:

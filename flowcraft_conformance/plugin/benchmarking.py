@@ -128,8 +128,16 @@ class Benchmarking:
             if reason:
                 told.append(withheld_entry(benchmark, reason))
             else:
-                told.extend(own or [withheld_entry(benchmark, "nothing was measured")])
+                told.extend(own or [withheld_entry(benchmark, f"nothing was measured: {self._why_nothing()}")])
         return told
+
+    def _why_nothing(self) -> str:
+        option = self._session.config.getoption
+        if option("dist", "no") != "no":
+            return "xdist runs tests side by side, and pytest-benchmark is disabled then; run without -n"
+        if option("benchmark_disable") or option("benchmark_skip"):
+            return "--benchmark-disable or --benchmark-skip is given"
+        return "its tests did not run"
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
