@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +134,7 @@ class Benchmarking:
 
     def _why_nothing(self) -> str:
         option = self._session.config.getoption
-        if option("dist", "no") != "no":
+        if option("dist", "no") != "no" or "PYTEST_XDIST_WORKER" in os.environ:
             return "xdist runs tests side by side, and pytest-benchmark is disabled then; run without -n"
         if option("benchmark_disable") or option("benchmark_skip"):
             return "--benchmark-disable or --benchmark-skip is given"

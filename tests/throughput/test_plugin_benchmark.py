@@ -27,6 +27,7 @@ PATCHES = items_of("patch", "quick")
 
 @pytest.fixture
 def folder(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # what these tests start is no part of the run they are in
     return prepare(pytester, monkeypatch, mine=_TARGETS)
 
 
