@@ -71,7 +71,7 @@ _SIZES = (KB, 10 * KB, 100 * KB, MB, 5 * MB, 10 * MB)
 PLANS = {
     "quick": BenchPlan(
         _experiments(_SIZES, (1, 10, 100), (10, 1000), (1, 16)),
-        Rounds(5, 15, 2),
+        Rounds(5, 60, 2),
         workers=(1, 2),
         flow_rounds=Rounds(3, 9, 6),
         flow_runs=2,
@@ -79,7 +79,7 @@ PLANS = {
     ),
     "standard": BenchPlan(
         _experiments(_SIZES, (1, 10, 100), (10, 100, 1000), (1, 16)),
-        Rounds(7, 41, 8),
+        Rounds(7, 200, 8),
         workers=(1, 2, 4),
         flow_rounds=Rounds(5, 21, 20),
         flow_runs=10,
@@ -87,7 +87,7 @@ PLANS = {
     ),
     "thorough": BenchPlan(
         _experiments((*_SIZES, 25 * MB, 50 * MB), (1, 10, 100), (10, 100, 1000, 10_000), (1, 4, 16, 64)),
-        Rounds(15, 101, 60),
+        Rounds(15, 400, 60),
         workers=(1, 2, 4),
         flow_rounds=Rounds(9, 41, 120),
         flow_runs=20,

@@ -50,9 +50,9 @@ def test_only_the_call_is_on_the_clock() -> None:
 
 def test_a_short_call_is_repeated_and_its_sample_is_the_average() -> None:
     clock = FakeClock()
-    series = run(Lane("one", taking(clock, 0.0001)), clock=clock)["one"]
+    series = run(Lane("one", taking(clock, 0.00002)), clock=clock)["one"]
     assert series.repeated == 10
-    assert all(abs(seconds - 0.0001) < 1e-9 for seconds in series.samples)
+    assert all(abs(seconds - 0.00002) < 1e-9 for seconds in series.samples)
 
 
 def test_a_lane_that_raises_is_dropped_with_the_reason_and_the_others_go_on() -> None:
@@ -94,3 +94,18 @@ def test_rounds_end_when_the_time_is_used_up_but_not_before_the_fewest() -> None
     clock = FakeClock()
     every = run(Lane("one", taking(clock, 1.0)), clock=clock, rounds=Rounds(4, 100, 2))
     assert len(every["one"].samples) == 4
+
+
+def test_quick_calls_go_on_to_more_rounds_when_the_time_is_used_up() -> None:
+    clock = FakeClock()
+    lanes = (Lane("slow", taking(clock, 1.0)), Lane("quick", taking(clock, 0.004)))
+    every = run(*lanes, clock=clock, rounds=Rounds(4, 20, 4.0))
+    assert len(every["slow"].samples) == 4
+    assert len(every["quick"].samples) == 20
+
+
+def test_more_rounds_end_in_time_too() -> None:
+    clock = FakeClock()
+    lanes = (Lane("slow", taking(clock, 1.0)), Lane("quick", taking(clock, 0.004)))
+    every = run(*lanes, clock=clock, rounds=Rounds(4, 100_000, 4.0))
+    assert 400 < len(every["quick"].samples) < 520  # for half as long again
