@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, NoReturn
+from typing import Any
 
 from flowcraft_conformance import DeleteOp, PatchOperation, SetOp
+from reference_adapters._codecs import chosen_codec
 
 MAX_DEPTH = 500
 """Lists and objects inside one another: a deeper value could be written and then not be read again."""
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 _NAMES = frozenset((str,))
+_CODEC = chosen_codec()
 
 
 def encode(value: Any) -> bytes:
@@ -26,12 +27,12 @@ def encode(value: Any) -> bytes:
     """
     if type(value) not in _PLAIN:
         _require_json(value)
-    return encode_unchecked(value)
+    return _CODEC.encode(value)
 
 
 def encode_unchecked(value: Any) -> bytes:
     """The same text for a value that is known to be JSON: for the bare clients of benchmarks."""
-    return _ENCODER.encode(value).encode("utf-8")
+    return _CODEC.encode(value)
 
 
 def decode(text: bytes | str) -> Any:
@@ -40,7 +41,7 @@ def decode(text: bytes | str) -> Any:
     Raises:
         ValueError: it is no JSON, or not UTF-8.
     """
-    return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8"))
+    return _CODEC.decode(text)
 
 
 def encode_patch(operations: Sequence[PatchOperation]) -> dict[str, bytes | None]:
@@ -96,12 +97,3 @@ def _require_json(value: Any) -> None:
         level = list({id(child): child for child in children if type(child) not in _PLAIN}.values())
     if level:
         raise ValueError(f"the value contains itself, or nests deeper than {MAX_DEPTH} levels")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-# json.dumps and json.loads would make these anew for every value
-_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
