@@ -16,9 +16,13 @@ VARIABLE = "FLOWCRAFT_JSON_CODEC"
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """``encode`` is given what is known to be built of JSON's types, and raises ValueError for NaN and infinities."""
+    """``encode`` is given what is known to be built of JSON's types, and raises ValueError for NaN and infinities.
+
+    ``encode_without_floats`` is the same for what is known to hold no float, and need not look for them.
+    """
 
     encode: Callable[[Any], bytes]
+    encode_without_floats: Callable[[Any], bytes]
     decode: Callable[[bytes | str], Any]
 
 
@@ -48,7 +52,7 @@ def standard_codec() -> Codec:
     def decode(text: bytes | str) -> Any:
         return from_text(text if isinstance(text, str) else text.decode("utf-8"))
 
-    return Codec(encode, decode)
+    return Codec(encode, encode, decode)
 
 
 def msgspec_codec() -> Codec:
@@ -63,7 +67,7 @@ def msgspec_codec() -> Codec:
         # It writes null for NaN and the infinities, too: what has a null is left to the encoder that refuses them.
         return strict(value) if b"null" in text else text
 
-    return Codec(encode, from_text)
+    return Codec(encode, to_text, from_text)
 
 
 CODECS: dict[str, Callable[[], Codec]] = {"json": standard_codec, "msgspec": msgspec_codec}

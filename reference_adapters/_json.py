@@ -25,14 +25,14 @@ def encode(value: Any) -> bytes:
         ValueError: NaN, an infinity, a cycle or more than MAX_DEPTH levels, a whole number with more digits than
             Python reads back, or text that UTF-8 cannot hold.
     """
-    if type(value) not in _PLAIN:
-        _require_json(value)
-    return _CODEC.encode(value)
+    kind = type(value)
+    has_floats = kind is float if kind in _PLAIN else _require_json(value)
+    return _CODEC.encode(value) if has_floats else _CODEC.encode_without_floats(value)
 
 
 def encode_unchecked(value: Any) -> bytes:
     """The same text for a value that is known to be JSON: for the bare clients of benchmarks."""
-    return _CODEC.encode(value)
+    return _CODEC.encode_without_floats(value)
 
 
 def decode(text: bytes | str) -> Any:
@@ -72,16 +72,17 @@ def require_key(key: object) -> str:
     return key
 
 
-def _require_json(value: Any) -> None:
-    """Level by level and without recursion: a cycle ends at MAX_DEPTH, whatever the depth of the caller.
+def _require_json(value: Any) -> bool:
+    """Whether there are floats in a list or object that holds JSON's types alone.
+
+    Level by level and without recursion: a cycle ends at MAX_DEPTH, whatever the depth of the caller.
 
     The types of a whole level are looked at together, which is many times as fast as one by one. A part that is there
     twice is looked at once, so that a cycle does not double with every level.
     """
     level = [value]
+    has_floats = False
     for _ in range(MAX_DEPTH):
-        if not level:
-            return
         lists = [part for part in level if type(part) is list]
         objects = [part for part in level if type(part) is dict]
         if len(lists) + len(objects) != len(level):
@@ -92,8 +93,9 @@ def _require_json(value: Any) -> None:
             wrong = next(name for name in names if type(name) is not str)
             raise TypeError(f"a name in a JSON object is a str, this is {wrong!r}")
         children = list(chain(chain.from_iterable(lists), chain.from_iterable(map(dict.values, objects))))
-        if _PLAIN.issuperset(map(type, children)):
-            return
+        kinds = set(map(type, children))
+        has_floats = has_floats or float in kinds
+        if kinds <= _PLAIN:
+            return has_floats
         level = list({id(child): child for child in children if type(child) not in _PLAIN}.values())
-    if level:
-        raise ValueError(f"the value contains itself, or nests deeper than {MAX_DEPTH} levels")
+    raise ValueError(f"the value contains itself, or nests deeper than {MAX_DEPTH} levels")

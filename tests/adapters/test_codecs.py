@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from flowcraft_conformance.checking.json_values import small_values
+from reference_adapters import _json
 from reference_adapters._codecs import CODECS, VARIABLE, chosen_codec
 from tests.empty_folder import prepare, run
 
@@ -56,6 +57,31 @@ def test_neither_stores_a_number_that_is_none(bad: float) -> None:
         for value in (bad, [None, bad], {"a": [{"b": [1.5, bad]}], "c": None}):
             with pytest.raises(ValueError, match="JSON"):
                 codec.encode(value)
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_values_are_encoded_exactly_or_refused_on_either_codec(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_json, "_CODEC", CODECS[name]())
+    for value in (None, 1.5, [None, 1], {"a": [{"b": None}, 2.0]}, [[], {}, "null"]):
+        assert exact(_json.decode(_json.encode(value))) == exact(value)
+    for bad in (math.nan, [None, [math.inf]], {"a": {"b": [1, None, -math.inf]}}):
+        with pytest.raises(ValueError, match="JSON"):
+            _json.encode(bad)
+    for odd in ((1,), {1: 2}, [{"a": {3}}], b"text"):
+        with pytest.raises(TypeError):
+            _json.encode(odd)
+
+
+def test_values_nest_to_the_limit_and_no_deeper() -> None:
+    deep: list[Any] = []
+    for _ in range(_json.MAX_DEPTH - 1):
+        deep = [deep]
+    assert _json.decode(_json.encode(deep)) == deep
+    twice: list[Any] = []
+    twice += [twice, twice]
+    for wrong in ([deep], twice):
+        with pytest.raises(ValueError, match="nests deeper than 500 levels"):
+            _json.encode(wrong)
 
 
 @pytest.mark.parametrize("text", [b"NaN", b"{", b"", b"\xff"])
