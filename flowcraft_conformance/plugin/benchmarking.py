@@ -106,7 +106,7 @@ class Benchmarking:
             pytest.skip.Exception: a clause that comes before speed is broken.
         """
         target, item = self._known[name]
-        gate = self._gate(_name_of(target), item.benchmark)
+        gate = self._gate(target, item.benchmark)
         if gate.broken:
             pytest.skip(f"not measured: {gate.broken}; only what passes is measured")
         return self._of(target), item
@@ -119,11 +119,14 @@ class Benchmarking:
 
     def entries_of(self, name: TargetName) -> Sequence[Entry]:
         """What the reports hold of a target: nothing of the speed of what did not pass."""
+        target = next((target for target in self._session.targets if _name_of(target) == name), None)
+        if target is None:  # a suite class of the user's own
+            return []
         benchmarks = self._benchmarks.get(name)
         entries = benchmarks.entries() if benchmarks is not None else []
         told: list[Entry] = []
-        for benchmark in BENCHMARKS_OF[name.kind]:
-            gate = self._gate(name, benchmark)
+        for benchmark in _benchmarks_of(target):
+            gate = self._gate(target, benchmark)
             reason = gate.broken or gate.open
             own = [entry for entry in entries if entry["benchmark"] in _ENTRIES[benchmark]]
             if reason:
@@ -148,12 +151,12 @@ class Benchmarking:
             return
         terminalreporter.section("flowcraft benchmarks")
         named = [(_name_of(target), target) for target in self._session.targets]
-        for name, _ in named:
+        for name, target in named:
             terminalreporter.write_line(f"{name.kind}: {name.text}", bold=True)
             for line in table_lines(self.entries_of(name)):
                 terminalreporter.write_line(f"  {line}".rstrip())
             for line in dict.fromkeys(
-                line for one in BENCHMARKS_OF[name.kind] for line in self._gate(name, one).unseen
+                line for one in _benchmarks_of(target) for line in self._gate(target, one).unseen
             ):
                 terminalreporter.write_line(f"  measured although the kit could not see all of {line}", yellow=True)
         if self._session.options.plot is not None:
@@ -180,12 +183,14 @@ class Benchmarking:
             self._benchmarks[name] = Benchmarks(target.settings, factory, target.adapter)
         return self._benchmarks[name]
 
-    def _gate(self, name: TargetName, benchmark: str) -> Gate:
+    def _gate(self, target: OpenTarget, benchmark: str) -> Gate:
+        name = _name_of(target)
+        groups = [group for group in _GROUPS[benchmark] if not (group == "COORD" and _has_kits_store(target))]
         checks_of_clause = required_tests(suites_for(name.kind))
         binding = {
             clause.id: checks_of_clause[clause.id]
             for clause in clauses_for(name.kind)
-            if clause.group in _GROUPS[benchmark] and clause.level is Level.MUST and clause.id in checks_of_clause
+            if clause.group in groups and clause.level is Level.MUST and clause.id in checks_of_clause
         }
         return Gate.of(binding, self._session.reporting.findings_of(name))
 
@@ -195,8 +200,13 @@ _ENTRIES = {"patch": ("patch", "scaling"), "store": ("store",), "run": ("run",)}
 
 
 def _benchmarks_of(target: OpenTarget) -> Sequence[str]:
-    kits_own = target.adapter is not None and not target.adapter.judges_store
-    return [name for name in BENCHMARKS_OF[target.loaded.spec.kind] if not (kits_own and name == "store")]
+    kind = target.loaded.spec.kind
+    return [name for name in BENCHMARKS_OF[kind] if not (name == "store" and _has_kits_store(target))]
+
+
+def _has_kits_store(target: OpenTarget) -> bool:
+    """Whether the store is the kit's own, which is neither judged nor measured."""
+    return target.adapter is not None and not target.adapter.judges_store
 
 
 def _name_of(target: OpenTarget) -> TargetName:
