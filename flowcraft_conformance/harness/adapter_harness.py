@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowcraft_conformance.contract.capabilities import Capabilities
 
@@ -45,4 +45,13 @@ class AdapterHarness:
 
     async def read_results(self, run_id: str) -> list[FinalResult]:
         """What a client of the run can see of its end, in order; optional as :meth:`send_raw` is."""
+        raise NotImplementedError
+
+    def create_bare_patch(self, run_id: str) -> Any:
+        """What benchmarks compare a patch of this run with: the least that the bare client can do; optional.
+
+        Give an async function that takes the operations of a patch, encodes their values and writes them where the
+        run's context reads them: one call of the client library, and nothing around it. It may also be an awaitable of
+        such a function, or an async context manager that gives it.
+        """
         raise NotImplementedError

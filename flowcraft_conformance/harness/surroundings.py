@@ -95,6 +95,11 @@ class Surroundings:
             raise Unobservable(_NO_PROXY + reached)
         raise Unsupported("it reaches nothing outside of its own process: there is no backend that could fail or cost")
 
+    @property
+    def known_faults(self) -> Faults:
+        """The proxies in front of the target's servers, which may be none."""
+        return self._faults
+
     def close(self) -> None:
         """End the worker processes."""
         if self._pool is not None:

@@ -29,6 +29,8 @@ _DEFAULTS = {
     "flowcraft_strict": False,
     "flowcraft_known_failures": None,
     "flowcraft_seed": None,
+    "flowcraft_benchmark": False,
+    "flowcraft_benchmark_plot": None,
 }
 
 
@@ -67,6 +69,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="ENV_VAR",
         help="put the fault proxy in front of the server whose URL or host:port this variable holds (repeatable)",
+    )
+    group.addoption(
+        "--flowcraft-benchmark",
+        action="store_true",
+        help="measure patches, workflows and the store after the checks (needs pytest-benchmark)",
+    )
+    group.addoption(
+        "--flowcraft-benchmark-plot", metavar="PATH", help="draw patch against full write by state size as an .svg file"
     )
     group.addoption("--flowcraft-seed", metavar="N", help="repeat the run that had this seed")
     group.addoption("--flowcraft-replay", metavar="RUN", help="do one captured run again, as a failure names it")
@@ -136,6 +146,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Name the clause in the test's id, and repeat a test for every target of its kind."""
     if "flowcraft_clause" in metafunc.fixturenames:
         _session(metafunc.config).parametrize_clause(metafunc)
+    if "flowcraft_benchmark" in metafunc.fixturenames:
+        _session(metafunc.config).benchmarking.parametrize(metafunc)
     for fixture, kind in _TARGET_FIXTURES.items():
         if fixture in metafunc.fixturenames:
             _session(metafunc.config).parametrize_targets(metafunc, fixture, kind)
@@ -263,3 +275,9 @@ def flowcraft_adapter_bench(request: pytest.FixtureRequest, flowcraft_adapter_ha
     """What the checks of an adapter run on."""
     bench: AdapterBench = _session(request.config).adapter_bench(request, flowcraft_adapter_harness)
     return bench
+
+
+@pytest.fixture
+def flowcraft_benchmark(request: pytest.FixtureRequest) -> Any:
+    """The benchmarks of a target and one measurement of them, for the tests of ``--flowcraft-benchmark``."""
+    return _session(request.config).benchmarking.measurement(request.param)

@@ -31,6 +31,8 @@ class KitOptions:
     strict: bool
     known_failures: Mapping[str, KnownFailure]
     proxy_variables: tuple[str, ...]
+    benchmark: bool
+    plot: Path | None
     replay: str | None = None
 
 
@@ -55,7 +57,38 @@ def read_options(config: pytest.Config) -> KitOptions:
         known_failures=_known_failures(config.getoption("flowcraft_known_failures")),
         proxy_variables=tuple(dict.fromkeys(_variable(text) for text in config.getoption("flowcraft_proxy"))),
         replay=_replay(config.getoption("flowcraft_replay")),
+        benchmark=_benchmark(config, bool(specs)),
+        plot=_plot(config),
     )
+
+
+def _benchmark(config: pytest.Config, has_targets: bool) -> bool:
+    wanted: bool = config.getoption("flowcraft_benchmark")
+    if wanted and not config.pluginmanager.hasplugin("benchmark"):
+        raise pytest.UsageError(
+            "--flowcraft-benchmark needs pytest-benchmark, which is not installed or switched off by -p no:benchmark: "
+            "pip install 'flowcraft-conformance[bench]'"
+        )
+    if wanted and not has_targets:
+        raise pytest.UsageError(
+            "--flowcraft-benchmark: there is nothing to measure; name a target by --flowcraft-adapter, "
+            "--flowcraft-context or --flowcraft-store"
+        )
+    return wanted
+
+
+def _plot(config: pytest.Config) -> Path | None:
+    text = config.getoption("flowcraft_benchmark_plot")
+    if text is None:
+        return None
+    if not config.getoption("flowcraft_benchmark"):
+        raise pytest.UsageError(
+            f"--flowcraft-benchmark-plot={text}: it draws what --flowcraft-benchmark measures; add it"
+        )
+    path: Path = config.invocation_params.dir / text
+    if path.suffix != ".svg" or not path.parent.is_dir() or path.is_dir():
+        raise pytest.UsageError(f"--flowcraft-benchmark-plot={text}: name an .svg file in a folder that exists")
+    return path
 
 
 def _profile(name: str) -> Profile:

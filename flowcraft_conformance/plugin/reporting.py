@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +32,8 @@ from flowcraft_conformance.suites.registry import required_tests
 from flowcraft_conformance.suites.suite import Suite, changed_checks, suite_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from flowcraft_conformance.plugin.options import KitOptions
 
 _ATTRIBUTE = "flowcraft_finding"
@@ -46,6 +49,7 @@ class Reporting:
         self._lines: list[str] = []
         self._shared: dict[str, bool] = {}
         self._problem = ""
+        self.benchmarks_of: Callable[[TargetName], Sequence[Mapping[str, Any]]] = lambda _: ()
 
     # Before the run
 
@@ -182,6 +186,10 @@ class Reporting:
             for findings in self._targets.values()
         ]
 
+    def findings_of(self, target: TargetName) -> list[Finding]:
+        """What has come in for a target named by an option so far."""
+        return list(self._targets[target].findings.values())
+
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Any:
         """Write the reports, and fail the run where a clause passes that is known to fail, or strictly is unclear."""
@@ -201,6 +209,7 @@ class Reporting:
         return passes_unexpectedly or (self.options.strict and result.verdict is RunVerdict.INCONCLUSIVE)
 
     def _write(self, results: list[TargetResult]) -> None:
+        results = [replace(result, benchmarks=tuple(self.benchmarks_of(result.target))) for result in results]
         environment = Environment(self.options.profile.name, self.options.seed, known_backends())
         for path in self.options.reports:
             try:

@@ -21,6 +21,7 @@ from flowcraft_conformance.harness.opened import settings_for
 from flowcraft_conformance.harness.proxies import Faults, Proxies
 from flowcraft_conformance.harness.surroundings import address_of
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec, load_target
+from flowcraft_conformance.plugin.benchmarking import CHECKS, Benchmarking
 from flowcraft_conformance.plugin.leftovers import Leftovers
 from flowcraft_conformance.plugin.options import read_options
 from flowcraft_conformance.plugin.reporting import Reporting
@@ -61,11 +62,13 @@ class KitSession:
         self.proxies = None if controls_workers or config.option.collectonly else Proxies()
         self.targets: list[OpenTarget] = []
         self._suite_files = {file_of(suite) for suite in PACKAGED}
+        self._files_added = False
         self._class_settings: dict[str, BenchSettings | str] = {}
         self._class_adapters: dict[str, AdapterTarget] = {}
         self._scratch = self._hypothesis_scratch() if self.options.from_command_line else None
         self.reporting = Reporting(config, self.options)
         config.pluginmanager.register(self.reporting, "flowcraft_conformance_reporting")
+        self.benchmarking = Benchmarking(self) if self.options.benchmark else None
 
     @property
     def is_worker(self) -> bool:
@@ -95,6 +98,8 @@ class KitSession:
         for target in self.targets:
             spec = target.loaded.spec
             self.reporting.expect(TargetName(spec.kind, spec.text), suites_for(spec.kind))
+        if self.benchmarking is not None:
+            self._add_files([str(CHECKS)])
 
     def _try_targets(self) -> None:
         known: dict[str, bool] = getattr(self.config, "workerinput", {}).get("flowcraft_shared", {})
@@ -157,16 +162,19 @@ class KitSession:
         if not self.options.from_command_line:
             if not chosen_by_user:  # a user who names a test of their own wants that one
                 self.config.args = [*self.config.args, *files]
-        elif chosen_by_user:
+        elif chosen_by_user or self._files_added:
             self.config.args = [*self.config.args, *files]
         else:
             self.config.args = files
+        self._files_added = True
 
     def collect_module(self, path: Path, parent: pytest.Collector) -> pytest.Module | None:
         """The collector of a packaged suite's file, under a node id that says where it comes from."""
         if path in self._suite_files:
             name = f"flowcraft_conformance/suites/{path.name}"
             return pytest.Module.from_parent(parent, path=path, nodeid=name)
+        if self.benchmarking is not None and path == CHECKS:
+            return pytest.Module.from_parent(parent, path=path, nodeid="flowcraft_conformance/benchmarks/checks.py")
         return None
 
     def collect_suite(self, collector: pytest.Module | pytest.Class, name: str, obj: object) -> Any:

@@ -38,7 +38,7 @@ def report_json(result: TargetResult, environment: Environment) -> dict[str, Any
         "verdict": result.verdict.value,
         "duration_seconds": round(result.duration_seconds, 6),
         "clauses": [clause.to_json() for clause in result.clauses],
-        "benchmarks": [],
+        "benchmarks": [dict(entry) for entry in result.benchmarks],
     }
 
 

@@ -56,6 +56,8 @@ class TargetResult:
     verdict: RunVerdict
     duration_seconds: float
     changed_without_reason: tuple[str, ...] = ()
+    benchmarks: tuple[Mapping[str, Any], ...] = ()
+    """Entries of the report, as they are written."""
 
 
 @dataclass(slots=True)

@@ -17,7 +17,13 @@ from flowcraft_conformance import (
     SystemClock,
 )
 from reference_adapters.memory.queue import Handler, MemoryConsumer, MemoryQueue
-from reference_adapters.memory.state import MemoryBackend, MemoryContext, MemoryCoordinationStore
+from reference_adapters.memory.state import (
+    BarePatch,
+    MemoryBackend,
+    MemoryContext,
+    MemoryCoordinationStore,
+    bare_patch_of,
+)
 
 LEASE_SECONDS = 30.0
 ATTEMPTS = 5
@@ -108,3 +114,7 @@ class MemoryHarness(AdapterHarness):
     async def read_results(self, run_id: str) -> list[FinalResult]:
         """What was published."""
         return list(self._cluster.results.get(run_id, []))
+
+    async def create_bare_patch(self, run_id: str) -> BarePatch:
+        """The least that a patch can do here."""
+        return bare_patch_of(self._cluster.backend, run_id)

@@ -7,12 +7,12 @@ judged when a key is looked at, by the clock that set them; there are no timers.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowcraft_conformance import Capabilities, Clock, PatchOperation, SystemClock
-from reference_adapters._json import decode, encode, encode_patch, require_key
+from flowcraft_conformance import Capabilities, Clock, PatchOperation, SetOp, SystemClock
+from reference_adapters._json import decode, encode, encode_patch, encode_unchecked, require_key
 from reference_adapters._ttl import require_ttl
 
 _CANONICAL_DECIMAL = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
@@ -153,12 +153,29 @@ class MemoryContext:
     def _write(self, changes: dict[str, bytes | None]) -> None:
         state = self._runs.setdefault(self._run_id, {})
         for key, text in changes.items():
-            if text is None:
-                state.pop(key, None)
-            else:
+            if text is not None:
                 state[key] = text
+            else:
+                state.pop(key, None)
         if not state:
             del self._runs[self._run_id]
+
+
+BarePatch = Callable[[Sequence[PatchOperation]], Awaitable[None]]
+
+
+def bare_patch_of(backend: MemoryBackend, run_id: str) -> BarePatch:
+    """The least that a patch of this state can do: encode and assign. For benchmarks."""
+
+    async def patch(operations: Sequence[PatchOperation]) -> None:
+        state = backend.runs.setdefault(run_id, {})
+        for operation in operations:
+            if isinstance(operation, SetOp):
+                state[operation.key] = encode_unchecked(operation.value)
+            else:
+                state.pop(operation.key, None)
+
+    return patch
 
 
 _SHARED = MemoryBackend()
@@ -181,3 +198,8 @@ class SharedMemoryContext(MemoryContext):
 
     def __init__(self, run_id: str) -> None:
         super().__init__(_SHARED, run_id)
+
+    @staticmethod
+    def bare_patch(run_id: str) -> BarePatch:
+        """The bare client of a run, for benchmarks."""
+        return bare_patch_of(_SHARED, run_id)

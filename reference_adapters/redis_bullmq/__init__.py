@@ -16,7 +16,7 @@ from reference_adapters.redis_bullmq.adapter import RedisBullMQAdapter, RedisBul
 from reference_adapters.redis_bullmq.calls import CALL_SECONDS, connect
 from reference_adapters.redis_bullmq.coordination import RedisCoordinationStore
 from reference_adapters.redis_bullmq.queue import QueueSettings
-from reference_adapters.redis_bullmq.state import RedisContext
+from reference_adapters.redis_bullmq.state import BarePatch, RedisContext, bare_patch_of
 
 __all__ = [
     "CALL_SECONDS",
@@ -53,5 +53,13 @@ async def context(run_id: str) -> AsyncIterator[RedisContext]:
         yield RedisContext(client, run_id)
 
 
+@asynccontextmanager
+async def bare_patch(run_id: str) -> AsyncIterator[BarePatch]:
+    """The bare client of a run, for benchmarks."""
+    async with bare_patch_of(redis_service().url, run_id) as patch:
+        yield patch
+
+
 store.capabilities = _CAPABILITIES  # type: ignore[attr-defined]
 context.capabilities = _CAPABILITIES  # type: ignore[attr-defined]
+context.bare_patch = bare_patch  # type: ignore[attr-defined]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import ClassVar
 
 from redis.asyncio import Redis
@@ -21,7 +23,7 @@ from flowcraft_conformance import (
 from reference_adapters.redis_bullmq.calls import CALL_SECONDS, RedisCalls, connect
 from reference_adapters.redis_bullmq.coordination import RedisCoordinationStore
 from reference_adapters.redis_bullmq.queue import BullMQConsumer, BullMQSender, Handler, QueueSettings
-from reference_adapters.redis_bullmq.state import RedisContext
+from reference_adapters.redis_bullmq.state import BarePatch, RedisContext, bare_patch_of
 from reference_adapters.redis_bullmq.texts import encoded
 
 _SCANNED_AT_ONCE = 500
@@ -144,6 +146,12 @@ class RedisBullMQHarness(AdapterHarness):
         """The published result."""
         text = await RedisCalls(self._client())("GET", status_key(self._prefix, run_id))
         return [] if text is None else [FinalResult.from_wire(json.loads(text))]
+
+    @asynccontextmanager
+    async def create_bare_patch(self, run_id: str) -> AsyncIterator[BarePatch]:
+        """redis-py and one HSET."""
+        async with bare_patch_of(redis_service().url, run_id, prefix=self._prefix) as patch:
+            yield patch
 
     @property
     def _prefix(self) -> str:

@@ -24,13 +24,14 @@ Argument = bytes | str | int
 
 
 def connect(url: str) -> Redis:
-    """A client whose calls end within a bound and are never repeated; callers beyond its pool wait for their turn."""
+    """A client for :class:`RedisCalls`, which bounds each call as a whole: a second bound for each send and each read
+    would cost a fifth of a small call. Callers beyond its pool wait for their turn.
+    """
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=_CONNECTIONS,
-        timeout=SOCKET_SECONDS,
+        timeout=None,
         retry=Retry(NoBackoff(), 0),
-        socket_timeout=SOCKET_SECONDS,
         socket_connect_timeout=SOCKET_SECONDS,
         protocol=2,  # nothing here needs RESP3, and its handshake costs a round trip
         driver_info=None,  # naming the library costs one too, and a look at its metadata on disk
