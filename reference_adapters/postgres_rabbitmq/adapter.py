@@ -27,12 +27,13 @@ _READ = "SELECT result::text FROM {table} WHERE run_id = %s"
 class PostgresRabbitMQAdapter(BaseDistributedAdapter):
     """Workers and clients on one database and one broker. All tables are in ``schema``, which :meth:`open` brings
     up to date; ``layout`` is how the state of a run is kept, and must be the same for all that share a schema.
+    ``database`` is a URL, or a pool that is shared with others and not closed here.
     """
 
     def __init__(
         self,
         options: AdapterOptions,
-        database_url: str,
+        database: Database | str,
         broker_url: str,
         *,
         schema: str = DEFAULT_SCHEMA,
@@ -40,7 +41,8 @@ class PostgresRabbitMQAdapter(BaseDistributedAdapter):
         queue: QueueSettings | None = None,
     ) -> None:
         super().__init__(options)
-        self._database = Database(database_url)
+        self._database = Database(database) if isinstance(database, str) else database
+        self._owns_database = isinstance(database, str)
         self._broker = Broker(broker_url, queue or QueueSettings())
         self._schema = schema
         self._layout = _LAYOUTS[layout]
@@ -81,7 +83,8 @@ class PostgresRabbitMQAdapter(BaseDistributedAdapter):
         if consumer is not None:
             await consumer.close()
         await self._broker.close()
-        await self._database.close()
+        if self._owns_database:
+            await self._database.close()
 
 
 async def read_result(database: Database, run_id: str, *, schema: str = DEFAULT_SCHEMA) -> FinalResult | None:

@@ -49,7 +49,7 @@ class Database:
     """
 
     def __init__(self, url: str, *, connections: int = _CONNECTIONS) -> None:
-        self._url = url
+        self.url = url
         self._room = asyncio.Semaphore(connections)
         self._idle: list[_Connection] = []
         self._generation = 0
@@ -97,7 +97,7 @@ class Database:
             if connection.is_fit:
                 return connection
             await connection.close()
-        return await _Connection.connect(self._url, autocommit=True)
+        return await _Connection.connect(self.url, autocommit=True)
 
 
 @asynccontextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from typing import ClassVar
+from weakref import WeakKeyDictionary
 
 from flowcraft_conformance import (
     AdapterHarness,
@@ -44,6 +46,7 @@ class PostgresRabbitMQHarness(AdapterHarness):
     def __init__(self, scope: str) -> None:
         super().__init__(scope)
         self._stack = AsyncExitStack()
+        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Database] = WeakKeyDictionary()
         self.settings = QueueSettings(
             prefix=f"{scope}-",
             attempts=_CAPABILITIES.queue_attempts or 1,
@@ -64,14 +67,14 @@ class PostgresRabbitMQHarness(AdapterHarness):
         await self._stack.aclose()
 
     async def create_store(self) -> ICoordinationStore:
-        """A store with a pool of its own."""
+        """A store over the pool of this loop."""
         return PostgresCoordinationStore(self._database(), schema=self.scope)
 
     async def create_adapter(self, options: AdapterOptions) -> PostgresRabbitMQAdapter:
-        """An adapter with connections of its own."""
+        """An adapter over the pool of this loop, with a connection to the broker of its own."""
         return PostgresRabbitMQAdapter(
             options,
-            postgres_service().url,
+            self._database(),
             rabbitmq_service().url,
             schema=self.scope,
             layout=self.layout,
@@ -89,9 +92,13 @@ class PostgresRabbitMQHarness(AdapterHarness):
         return [] if result is None else [result]
 
     def _database(self) -> Database:
-        database = Database(postgres_service().url)
-        self._stack.push_async_callback(database.close)
-        return database
+        """One pool a loop, and one address: the kit makes many workers, and a server has room for few connections."""
+        url = postgres_service().url
+        loop = asyncio.get_running_loop()
+        if loop not in self._pools or self._pools[loop].url != url:  # a fault proxy stands before it from now on
+            self._pools[loop] = Database(url)
+            self._stack.push_async_callback(self._pools[loop].close)
+        return self._pools[loop]
 
     def _broker(self) -> Broker:
         broker = Broker(rabbitmq_service().url, self.settings)

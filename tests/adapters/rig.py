@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,6 +73,25 @@ class Rig:
         for adapter in self._adapters:
             await adapter.close()
         await self.harness.teardown()
+
+
+async def take_and_die(rig: Rig, node_id: str = "victim") -> None:
+    """Have a job taken by a worker in another process, and kill that one."""
+    harness = type(rig.harness)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.adapters.silent_worker", rig.harness.scope),
+        f"{harness.__module__}:{harness.__qualname__}",
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        client = await rig.client()
+        await client.enqueue_job(JobPayload("run", "b", node_id))
+        assert process.stdout is not None
+        said = await asyncio.wait_for(process.stdout.readline(), BOUND_SECONDS)
+        assert said == f"{node_id}\n".encode()
+    finally:
+        process.kill()
+        await process.communicate()
 
 
 async def until(done: Callable[[], bool], what: str) -> None:
