@@ -65,6 +65,7 @@ class PostgresRabbitMQHarness(AdapterHarness):
         broker = self._broker()
         await broker.delete_queues()
         await self._stack.aclose()
+        self._pools.clear()
 
     async def create_store(self) -> ICoordinationStore:
         """A store over the pool of this loop."""
