@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from flowcraft_conformance import Capabilities, postgres_service
-from reference_adapters.postgres_rabbitmq.adapter import PostgresRabbitMQAdapter, read_result
+from reference_adapters.postgres_rabbitmq.adapter import PostgresRabbitMQAdapter, read_result, unfinished_runs
 from reference_adapters.postgres_rabbitmq.coordination import PostgresCoordinationStore
 from reference_adapters.postgres_rabbitmq.database import CALL_SECONDS, Database
 from reference_adapters.postgres_rabbitmq.documents import DocumentContext
@@ -37,6 +37,7 @@ __all__ = [
     "migrate",
     "read_result",
     "store",
+    "unfinished_runs",
 ]
 
 _CAPABILITIES = Capabilities(

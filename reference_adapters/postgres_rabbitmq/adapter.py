@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from typing import Literal
 
 from psycopg import sql
@@ -21,6 +22,8 @@ _PUBLISH = """
     INSERT INTO {table} (run_id, result) VALUES (%s, %s::json)
     ON CONFLICT (run_id) DO UPDATE SET result = excluded.result
 """
+_TABLES: dict[Layout, str] = {"rows": "state", "document": "document"}
+_UNFINISHED = "SELECT DISTINCT run_id FROM {state} EXCEPT SELECT run_id FROM {result}"
 _READ = "SELECT result::text FROM {table} WHERE run_id = %s"
 
 
@@ -91,3 +94,12 @@ async def read_result(database: Database, run_id: str, *, schema: str = DEFAULT_
     """The published result of a run; None as long as there is none. Raises as :meth:`Database.run` does."""
     rows = await database.run(sql.SQL(_READ).format(table=sql.Identifier(schema, "result")), [run_id])
     return FinalResult.from_wire(json.loads(rows[0][0])) if rows else None
+
+
+async def unfinished_runs(
+    database: Database, *, schema: str = DEFAULT_SCHEMA, layout: Layout = "rows"
+) -> AsyncIterator[str]:
+    """The ids of all runs without a published result, for a reconciler. Raises as :meth:`Database.run` does."""
+    state, result = sql.Identifier(schema, _TABLES[layout]), sql.Identifier(schema, "result")
+    for (run_id,) in await database.run(sql.SQL(_UNFINISHED).format(state=state, result=result)):
+        yield run_id

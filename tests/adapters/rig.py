@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,15 +94,18 @@ async def take_and_die(rig: Rig, node_id: str = "victim") -> None:
         await process.communicate()
 
 
-async def until(done: Callable[[], bool], what: str) -> None:
+async def until(done: Callable[[], bool | Awaitable[bool]], what: str, within: float = BOUND_SECONDS) -> None:
     """Wait for a condition.
 
     Raises:
         AssertionError: it did not come in time; the text says what was waited for.
     """
     try:
-        async with asyncio.timeout(BOUND_SECONDS):
-            while not done():  # noqa: ASYNC110 - what is waited for may be on a server
+        async with asyncio.timeout(within):
+            while True:
+                answer = done()
+                if await answer if isinstance(answer, Awaitable) else answer:
+                    return
                 await asyncio.sleep(_PAUSE)
     except TimeoutError:
-        raise AssertionError(f"{what}: not within {BOUND_SECONDS:g} s") from None
+        raise AssertionError(f"{what}: not within {within:g} s") from None

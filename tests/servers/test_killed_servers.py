@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from flowcraft_conformance.harness.services.postgres import POSTGRES
 from flowcraft_conformance.harness.services.process import ServerProcess
 from flowcraft_conformance.harness.services.rabbitmq import RABBITMQ
 from reference_adapters.postgres_rabbitmq import PostgresRabbitMQAdapter, PostgresRabbitMQHarness
+from tests.adapters.rig import until
 from tests.live.workflow import BLUEPRINT, options
 
 pytestmark = pytest.mark.asyncio
@@ -65,18 +66,6 @@ async def harness(
     await made.teardown()
 
 
-async def _until(done: Callable[[], bool | Awaitable[bool]], what: str) -> None:
-    try:
-        async with asyncio.timeout(_BOUND_SECONDS):
-            while True:
-                answer = done()
-                if await answer if isinstance(answer, Awaitable) else answer:
-                    return
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise AssertionError(f"{what}: not within {_BOUND_SECONDS:g} s") from None
-
-
 async def _worker(harness: PostgresRabbitMQHarness, started: list[str]) -> PostgresRabbitMQAdapter:
     given = options(await harness.create_store())
     registry = dict(given.runtime_options.registry)
@@ -116,16 +105,16 @@ async def test_a_run_completes_though_a_server_was_killed_in_the_middle(
     try:
         await asyncio.sleep(_SETTLED_SECONDS)
         await client.start_run(BLUEPRINT.id, {"k": 1}, "run:1")
-        await _until(lambda: "b" in started, "the slow node")
+        await until(lambda: "b" in started, "the slow node", _BOUND_SECONDS)
         server = servers[killed.name]
         server.use.kill()
         await asyncio.sleep(_DOWN_SECONDS)
         with pytest.raises(OSError):  # noqa: PT011 - that it is gone is all that matters
             killed.identify(server.url)
         server.use.start_again()
-        await _until(lambda: _answers(killed, server.url), "the server")
-        await _until(resumed, "the node that waits")
-        await _until(finished, "the end of the run")
+        await until(lambda: _answers(killed, server.url), "the server", _BOUND_SECONDS)
+        await until(resumed, "the node that waits", _BOUND_SECONDS)
+        await until(finished, "the end of the run", _BOUND_SECONDS)
         (result,) = results
         assert result.status == "completed", result.reason
         state = await client.create_context("run:1").to_dict()

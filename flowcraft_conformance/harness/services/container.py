@@ -1,7 +1,7 @@
 """A server in a container: only where a container engine answers and testcontainers is installed.
 
-The kit's own tests go this way against a stand-in of the engine's API (tests/services/engine.py), through testcontainers
-and its client library; they pull no image.
+The kit's own tests go this way against a stand-in of the engine's API (tests/services/engine.py), through
+testcontainers and its client library; they pull no image.
 """
 
 from __future__ import annotations
