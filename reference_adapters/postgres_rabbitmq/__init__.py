@@ -18,6 +18,7 @@ from reference_adapters.postgres_rabbitmq.coordination import PostgresCoordinati
 from reference_adapters.postgres_rabbitmq.database import CALL_SECONDS, Database
 from reference_adapters.postgres_rabbitmq.documents import DocumentContext
 from reference_adapters.postgres_rabbitmq.harness import DocumentHarness, PostgresRabbitMQHarness
+from reference_adapters.postgres_rabbitmq.pools import shared_pool
 from reference_adapters.postgres_rabbitmq.queue import QueueSettings
 from reference_adapters.postgres_rabbitmq.rows import RowContext
 from reference_adapters.postgres_rabbitmq.schema import migrate
@@ -51,31 +52,28 @@ _CAPABILITIES = Capabilities(
 
 @asynccontextmanager
 async def _database() -> AsyncIterator[Database]:
-    database = Database(postgres_service().url)
-    try:
+    async with shared_pool(postgres_service().url) as database:
         await migrate(database)
         yield database
-    finally:
-        await database.close()
 
 
 @asynccontextmanager
 async def store() -> AsyncIterator[PostgresCoordinationStore]:
-    """A target of the kit: a store with a pool of its own."""
+    """A target of the kit: another store, over the pool that all targets of a loop share."""
     async with _database() as database:
         yield PostgresCoordinationStore(database)
 
 
 @asynccontextmanager
 async def context(run_id: str) -> AsyncIterator[RowContext]:
-    """A target of the kit: the state of a run, one row a key, with a pool of its own."""
+    """A target of the kit: the state of a run, one row a key, over the shared pool."""
     async with _database() as database:
         yield RowContext(database, run_id)
 
 
 @asynccontextmanager
 async def document_context(run_id: str) -> AsyncIterator[DocumentContext]:
-    """A target of the kit: the state of a run as one document, with a pool of its own."""
+    """A target of the kit: the state of a run as one document, over the shared pool."""
     async with _database() as database:
         yield DocumentContext(database, run_id)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 from typing import ClassVar
-from weakref import WeakKeyDictionary
 
 from flowcraft_conformance import (
     AdapterHarness,
@@ -19,6 +17,7 @@ from flowcraft_conformance import (
 from reference_adapters.postgres_rabbitmq.adapter import Layout, PostgresRabbitMQAdapter, read_result
 from reference_adapters.postgres_rabbitmq.coordination import PostgresCoordinationStore
 from reference_adapters.postgres_rabbitmq.database import CALL_SECONDS, Database
+from reference_adapters.postgres_rabbitmq.pools import shared_pool
 from reference_adapters.postgres_rabbitmq.queue import Broker, QueueSettings
 from reference_adapters.postgres_rabbitmq.schema import drop, migrate
 
@@ -46,7 +45,6 @@ class PostgresRabbitMQHarness(AdapterHarness):
     def __init__(self, scope: str) -> None:
         super().__init__(scope)
         self._stack = AsyncExitStack()
-        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Database] = WeakKeyDictionary()
         self.settings = QueueSettings(
             prefix=f"{scope}-",
             attempts=_CAPABILITIES.queue_attempts or 1,
@@ -57,25 +55,25 @@ class PostgresRabbitMQHarness(AdapterHarness):
 
     async def setup(self) -> None:
         """Make the tables; the queues come with the first connection."""
-        await migrate(self._database(), self.scope)
+        await migrate(await self._database(), self.scope)
 
     async def teardown(self) -> None:
         """Remove the schema and the queues, and close what was opened."""
-        await drop(self._database(), self.scope)
-        broker = self._broker()
-        await broker.delete_queues()
-        await self._stack.aclose()
-        self._pools.clear()
+        try:
+            await drop(await self._database(), self.scope)
+            await self._broker().delete_queues()
+        finally:
+            await self._stack.aclose()
 
     async def create_store(self) -> ICoordinationStore:
         """A store over the pool of this loop."""
-        return PostgresCoordinationStore(self._database(), schema=self.scope)
+        return PostgresCoordinationStore(await self._database(), schema=self.scope)
 
     async def create_adapter(self, options: AdapterOptions) -> PostgresRabbitMQAdapter:
         """An adapter over the pool of this loop, with a connection to the broker of its own."""
         return PostgresRabbitMQAdapter(
             options,
-            self._database(),
+            await self._database(),
             rabbitmq_service().url,
             schema=self.scope,
             layout=self.layout,
@@ -89,17 +87,11 @@ class PostgresRabbitMQHarness(AdapterHarness):
 
     async def read_results(self, run_id: str) -> list[FinalResult]:
         """The published result."""
-        result = await read_result(self._database(), run_id, schema=self.scope)
+        result = await read_result(await self._database(), run_id, schema=self.scope)
         return [] if result is None else [result]
 
-    def _database(self) -> Database:
-        """One pool a loop, and one address: the kit makes many workers, and a server has room for few connections."""
-        url = postgres_service().url
-        loop = asyncio.get_running_loop()
-        if loop not in self._pools or self._pools[loop].url != url:  # a fault proxy stands before it from now on
-            self._pools[loop] = Database(url)
-            self._stack.push_async_callback(self._pools[loop].close)
-        return self._pools[loop]
+    async def _database(self) -> Database:
+        return await self._stack.enter_async_context(shared_pool(postgres_service().url))
 
     def _broker(self) -> Broker:
         broker = Broker(rabbitmq_service().url, self.settings)
