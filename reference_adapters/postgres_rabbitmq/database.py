@@ -54,7 +54,7 @@ class Database:
         self._idle: list[_Connection] = []
         self._generation = 0
 
-    async def run(self, statement: sql.Composed, parameters: Parameters = ()) -> list[Row]:
+    async def run(self, statement: sql.Composed | bytes, parameters: Parameters = ()) -> list[Row]:
         """The rows of one statement, which is a transaction of its own.
 
         Raises:
@@ -86,7 +86,7 @@ class Database:
         while self._idle:
             await self._idle.pop().close()
 
-    async def _once(self, statement: sql.Composed, parameters: Parameters) -> list[Row]:
+    async def _once(self, statement: sql.Composed | bytes, parameters: Parameters) -> list[Row]:
         async with self.connection() as connection:
             cursor = await connection.execute(statement, parameters)
             return await cursor.fetchall() if cursor.description is not None else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from psycopg import sql
@@ -54,7 +55,7 @@ class RowContext:
     def __init__(self, database: Database, run_id: str, *, schema: str = DEFAULT_SCHEMA) -> None:
         self._database = database
         self._run_id = run_id
-        self._table = sql.Identifier(schema, "state")
+        self._schema = schema
 
     async def get(self, key: str) -> Any:
         """The value of the key's row."""
@@ -89,13 +90,16 @@ class RowContext:
         first = changes.pop(require_key(guard), None)
         keys, values = _columns(changes)
         parameters = {"run": self._run_id, "guard": guard, "first": _text(first), "keys": keys, "values": values}
-        return bool(await self._database.run(self._statement("patch_if_absent"), parameters))
+        return bool(await self._database.run(_statement(self._schema, "patch_if_absent"), parameters))
 
     async def _run(self, name: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        return await self._database.run(self._statement(name), [self._run_id, *parameters])
+        return await self._database.run(_statement(self._schema, name), [self._run_id, *parameters])
 
-    def _statement(self, name: str) -> sql.Composed:
-        return sql.SQL(_STATEMENTS[name]).format(table=self._table)
+
+@lru_cache(maxsize=256)
+def _statement(schema: str, name: str) -> bytes:
+    """Rendered once: psycopg would do it again for every call."""
+    return sql.SQL(_STATEMENTS[name]).format(table=sql.Identifier(schema, "state")).as_bytes()
 
 
 def _columns(changes: dict[str, bytes | None]) -> tuple[list[str], list[str | None]]:
