@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from flowcraft_conformance.harness.adapter_harness import AdapterHarness as AdapterHarness
     from flowcraft_conformance.harness.services.model import Service as Service
     from flowcraft_conformance.harness.services.model import ServiceUnavailableError as ServiceUnavailableError
+    from flowcraft_conformance.harness.services.postgres import postgres_service as postgres_service
+    from flowcraft_conformance.harness.services.rabbitmq import rabbitmq_service as rabbitmq_service
     from flowcraft_conformance.harness.services.redis import redis_service as redis_service
     from flowcraft_conformance.runtime.base import BaseDistributedAdapter as BaseDistributedAdapter
     from flowcraft_conformance.runtime.flow import FlowRuntime as FlowRuntime
@@ -70,6 +72,8 @@ _ROOMS = {
     ),
     "harness.adapter_harness": ("AdapterHarness",),
     "harness.services.model": ("Service", "ServiceUnavailableError"),
+    "harness.services.postgres": ("postgres_service",),
+    "harness.services.rabbitmq": ("rabbitmq_service",),
     "harness.services.redis": ("redis_service",),
     "runtime.base": ("BaseDistributedAdapter",),
     "runtime.flow": ("FlowRuntime",),

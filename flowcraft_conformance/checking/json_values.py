@@ -48,8 +48,14 @@ def same_json(one: Any, other: Any) -> bool:
 
 
 def exactly_same_json(one: Any, other: Any) -> bool:
-    """The same JSON, int and float kept apart and the sign of zero too."""
-    return same_json(one, other) and repr(one) == repr(other)
+    """The same JSON, int and float kept apart and the sign of zero too. The order of an object's members is no part."""
+    return same_json(one, other) and repr(_ordered(one)) == repr(_ordered(other))
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return [(name, _ordered(part)) for name, part in sorted(value.items())]
+    return [_ordered(part) for part in value] if isinstance(value, list) else value
 
 
 def _floats() -> SearchStrategy[float]:

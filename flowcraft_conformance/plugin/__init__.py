@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from flowcraft_conformance.plugin.servers import flowcraft_postgres as flowcraft_postgres
+from flowcraft_conformance.plugin.servers import flowcraft_rabbitmq as flowcraft_rabbitmq
+from flowcraft_conformance.plugin.servers import flowcraft_redis as flowcraft_redis
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path

@@ -53,9 +53,10 @@ class Reporting:
 
     # Before the run
 
-    def expect(self, target: TargetName, suites: tuple[type[Suite], ...]) -> None:
-        """A target named by an option: all clauses of its kind are to be judged."""
-        self._targets[target] = TargetFindings(target, clauses_for(target.kind), required_tests(suites))
+    def expect(self, target: TargetName, suites: tuple[type[Suite], ...], not_run: str = "") -> None:
+        """A target named by an option: all clauses of its kind are to be judged; ``not_run``: why that cannot be."""
+        required = required_tests(suites)
+        self._targets[target] = TargetFindings(target, clauses_for(target.kind), required, not_run=not_run)
 
     def hand_down(self, shared: dict[str, bool]) -> None:
         """What was found out about the targets and need not be tried again in every worker."""

@@ -19,6 +19,7 @@ from flowcraft_conformance.harness.errors import TargetError
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
 from flowcraft_conformance.harness.proxies import Faults, Proxies
+from flowcraft_conformance.harness.services.model import ServiceUnavailableError
 from flowcraft_conformance.harness.surroundings import address_of
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec, load_target
 from flowcraft_conformance.plugin.benchmarking import CHECKS, Benchmarking
@@ -42,6 +43,8 @@ class OpenTarget:
     """Where this is an adapter, or the store or the contexts of one."""
     parts: dict[str, OpenTarget] = field(default_factory=dict)
     """Of an adapter its store and its contexts, as targets of their suites."""
+    not_run: str = ""
+    """Why it cannot be run here: the server it asks for cannot be had."""
 
     @property
     def factory(self) -> Any:
@@ -93,34 +96,42 @@ class KitSession:
         except TargetError as error:
             self.close()
             raise pytest.UsageError(str(error)) from error
-        suites = dict.fromkeys(suite for target in self.targets for suite in _suites_of(target))
+        suites = dict.fromkeys(suite for target in self.targets if not target.not_run for suite in _suites_of(target))
         self._add_files([str(file_of(suite)) for suite in suites])
         for target in self.targets:
             spec = target.loaded.spec
-            self.reporting.expect(TargetName(spec.kind, spec.text), suites_for(spec.kind))
+            self.reporting.expect(TargetName(spec.kind, spec.text), suites_for(spec.kind), target.not_run)
         if self.benchmarking is not None:
             self._add_files([str(CHECKS)])
 
     def _try_targets(self) -> None:
         known: dict[str, bool] = getattr(self.config, "workerinput", {}).get("flowcraft_shared", {})
         for target in self.targets:
-            spec = target.loaded.spec
-            if spec.kind is Target.ADAPTER:
-                self._open_adapter(target)
-                continue
-            target.settings = settings_for(
-                target.loaded,
-                loop=self.loop,
-                profile=self.options.profile,
-                seed=self.options.seed,
-                shared=known.get(spec.option),
-                proxies=self.proxies,
-                variables=self.options.proxy_variables,
-            )
+            try:
+                self._try_target(target, known)
+            except TargetError as error:
+                target.not_run = _unavailable(error)
+                if not target.not_run:
+                    raise
         self.reporting.hand_down(
             {target.loaded.spec.option: target.settings.shared for target in self.targets if target.settings}
         )
         self.reporting.describe([_header_line(target) for target in self.targets])
+
+    def _try_target(self, target: OpenTarget, known: dict[str, bool]) -> None:
+        spec = target.loaded.spec
+        if spec.kind is Target.ADAPTER:
+            self._open_adapter(target)
+            return
+        target.settings = settings_for(
+            target.loaded,
+            loop=self.loop,
+            profile=self.options.profile,
+            seed=self.options.seed,
+            shared=known.get(spec.option),
+            proxies=self.proxies,
+            variables=self.options.proxy_variables,
+        )
 
     def _open_adapter(self, target: OpenTarget) -> None:
         """Set an adapter's harness up; its store and its contexts are judged by their own suites."""
@@ -192,7 +203,7 @@ class KitSession:
 
     def parametrize_targets(self, metafunc: pytest.Metafunc, fixture: str, kind: str) -> None:
         """Repeat the test for every target that has the part it needs."""
-        targets = [target for target in self.targets if target.loaded.spec.kind.value == kind]
+        targets = [target for target in self.targets if target.loaded.spec.kind.value == kind and not target.not_run]
         targets += [target.parts[kind] for target in self.targets if kind in target.parts]
         if targets:
             ids = [target.loaded.spec.text for target in targets]
@@ -310,10 +321,16 @@ def _not_open(*_: object) -> None:
     raise RuntimeError("nothing is opened while tests are only collected")
 
 
+def _unavailable(error: TargetError) -> str:
+    """What says that a target's server cannot be had, where that is why it cannot be used; else nothing."""
+    cause = error.__cause__
+    return str(cause) if isinstance(cause, ServiceUnavailableError) else ""
+
+
 def _header_line(target: OpenTarget) -> str:
     settings = target.settings
-    notes = []
-    if settings is not None and not settings.shared:
+    notes = ["not run: its server cannot be had"] if target.not_run else []
+    if settings is not None and not settings.shared and not target.not_run:
         notes.append("two calls do not share state: one instance serves all clients")
     if settings is not None and settings.clock is not None:
         notes.append("on virtual time")

@@ -58,6 +58,8 @@ class TargetResult:
     changed_without_reason: tuple[str, ...] = ()
     benchmarks: tuple[Mapping[str, Any], ...] = ()
     """Entries of the report, as they are written."""
+    not_run: str = ""
+    """Why nothing of it was run: its server cannot be had."""
 
 
 @dataclass(slots=True)
@@ -69,6 +71,7 @@ class TargetFindings:
     required: Mapping[str, Sequence[str]]
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
     changed: dict[str, str | None] = field(default_factory=dict)
+    not_run: str = ""
 
     def add(self, finding: Finding) -> None:
         """Take one finding; the later one counts where a test ran twice."""
@@ -84,6 +87,7 @@ class TargetFindings:
             verdict=run_verdict(((result.clause.level, result.verdict) for result in clauses), strict=strict),
             duration_seconds=sum(result.duration_seconds for result in clauses),
             changed_without_reason=tuple(sorted(name for name, reason in self.changed.items() if not reason)),
+            not_run=self.not_run,
         )
 
     def _clause(self, clause: Clause, known: bool) -> ClauseResult:
@@ -113,6 +117,8 @@ class TargetFindings:
     def _untested_note(self, clause: Clause, missing: Sequence[str]) -> str:
         if not self.required.get(clause.id):
             return "the kit has no check for this clause yet"
+        if self.not_run:
+            return f"not run: {self.not_run}"
         changed = [test for test in missing if test in self.changed]
         if changed:
             reasons = "; ".join(f"{test} ({self.changed[test] or 'no reason given'})" for test in changed)

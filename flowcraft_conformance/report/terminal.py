@@ -36,6 +36,10 @@ class Line:
 def summary_lines(result: TargetResult) -> Iterable[Line]:
     """The summary of one target."""
     yield Line(f"{result.target.kind}: {result.target.text}", {"bold": True})
+    if result.not_run:
+        yield Line(f"  not run: {result.not_run}", {"yellow": True})
+        yield Line(f"verdict: {result.verdict}{_because(result)}", _COLOURS[result.verdict])
+        return
     for group, clauses in _by_group(result.clauses).items():
         yield _group_line(group, clauses)
         for clause in clauses:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,15 +75,37 @@ class Rig:
         await self.harness.teardown()
 
 
-async def until(done: Callable[[], bool], what: str) -> None:
+async def take_and_die(rig: Rig, node_id: str = "victim") -> None:
+    """Have a job taken by a worker in another process, and kill that one."""
+    harness = type(rig.harness)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.adapters.silent_worker", rig.harness.scope),
+        f"{harness.__module__}:{harness.__qualname__}",
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        client = await rig.client()
+        await client.enqueue_job(JobPayload("run", "b", node_id))
+        assert process.stdout is not None
+        said = await asyncio.wait_for(process.stdout.readline(), BOUND_SECONDS)
+        assert said == f"{node_id}\n".encode()
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+async def until(done: Callable[[], bool | Awaitable[bool]], what: str, within: float = BOUND_SECONDS) -> None:
     """Wait for a condition.
 
     Raises:
         AssertionError: it did not come in time; the text says what was waited for.
     """
     try:
-        async with asyncio.timeout(BOUND_SECONDS):
-            while not done():  # noqa: ASYNC110 - what is waited for may be on a server
+        async with asyncio.timeout(within):
+            while True:
+                answer = done()
+                if await answer if isinstance(answer, Awaitable) else answer:
+                    return
                 await asyncio.sleep(_PAUSE)
     except TimeoutError:
-        raise AssertionError(f"{what}: not within {BOUND_SECONDS:g} s") from None
+        raise AssertionError(f"{what}: not within {within:g} s") from None

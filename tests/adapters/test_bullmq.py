@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,7 +14,7 @@ from redis.asyncio import Redis
 
 from flowcraft_conformance import FinalResult, JobPayload, redis_service
 from reference_adapters.redis_bullmq import RedisBullMQHarness
-from tests.adapters.rig import BOUND_SECONDS, Rig, until
+from tests.adapters.rig import BOUND_SECONDS, Rig, take_and_die, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -35,23 +33,6 @@ async def redis() -> AsyncIterator[Redis]:
     client: Redis = Redis.from_url(redis_service().url, decode_responses=True)
     yield client
     await client.aclose()
-
-
-async def _take_and_die(rig: Rig) -> None:
-    """Have a job taken by another process, and kill that one."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.adapters.silent_worker", rig.harness.scope, stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "FLOWCRAFT_REDIS_URL": redis_service().url},
-    )  # fmt: skip
-    try:
-        client = await rig.client()
-        await client.enqueue_job(JobPayload("run", "b", "victim"))
-        assert process.stdout is not None
-        said = await asyncio.wait_for(process.stdout.readline(), BOUND_SECONDS)
-        assert said == b"victim\n"
-    finally:
-        process.kill()
-        await process.communicate()
 
 
 async def test_deliveries_used_up_by_crashes_end_in_giving_up(rig: Rig, redis: Redis) -> None:
@@ -75,7 +56,7 @@ async def test_a_job_that_stalled_often_is_delivered_until_its_attempts_are_used
     async def note(job: JobPayload) -> None:
         seen.append(job)
 
-    await _take_and_die(rig)
+    await take_and_die(rig)
     await redis.hset(f"{rig.harness.scope}:bull:flowcraft-queue:1", "stc", 3)  # as three dead workers leave it
     await rig.worker(note)
     await until(lambda: bool(seen), "the last delivery")

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from flowcraft_conformance import AdapterHarness, JobPayload
 from reference_adapters.memory import MemoryHarness
+from reference_adapters.postgres_rabbitmq import PostgresRabbitMQHarness
 from reference_adapters.redis_bullmq import RedisBullMQHarness
 from tests.adapters.rig import Rig, until
 
@@ -20,9 +21,23 @@ JOB = JobPayload("run:1", "blueprint", "a node: ümlaut")
 _ATTEMPTS = 5
 
 
-@pytest_asyncio.fixture(params=[MemoryHarness, RedisBullMQHarness], ids=["memory", "redis"])
-async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
-    harness: AdapterHarness = request.param(f"t{uuid.uuid4().hex[:10]}")
+_HARNESSES: dict[type[AdapterHarness], tuple[str, ...]] = {
+    MemoryHarness: (),
+    RedisBullMQHarness: ("flowcraft_redis",),
+    PostgresRabbitMQHarness: ("flowcraft_postgres", "flowcraft_rabbitmq"),
+}
+
+
+@pytest.fixture(params=_HARNESSES, ids=["memory", "redis", "rabbitmq"])
+def harness(request: pytest.FixtureRequest) -> AdapterHarness:
+    for server in _HARNESSES[request.param]:
+        request.getfixturevalue(server)  # where there is none the test is not run, with the reason
+    made: AdapterHarness = request.param(f"t{uuid.uuid4().hex[:10]}")
+    return made
+
+
+@pytest_asyncio.fixture
+async def rig(harness: AdapterHarness) -> AsyncIterator[Rig]:
     assert harness.capabilities.queue_attempts == _ATTEMPTS
     await harness.setup()
     made = Rig(harness)

@@ -27,6 +27,22 @@ class SharedMemory(MemoryContext):
         super().__init__(self.backend, run_id)
 
 
+class SortsMembers(SharedMemory):
+    """Gives the members of an object back in another order than they were written in, as JSONB does."""
+
+    backend: ClassVar[MemoryBackend] = MemoryBackend()
+
+    async def get(self, key: str) -> Any:
+        return _sorted(await super().get(key))
+
+    async def to_dict(self) -> dict[str, Any]:
+        return {key: _sorted(value) for key, value in (await super().to_dict()).items()}
+
+
+def _sorted(value: Any) -> Any:
+    return json.loads(json.dumps(value, sort_keys=True))
+
+
 class SlowContext(SharedMemory):
     """Takes its time before and after each operation."""
 
@@ -217,6 +233,7 @@ async def sqlite_context(run_id: str) -> AsyncIterator[IAsyncContext]:
 CONTEXTS = (
     SharedMemory,
     SlowContext,
+    SortsMembers,
     LockedDocument,
     RefusesBrokenText,
     sqlite_context,

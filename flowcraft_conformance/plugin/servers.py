@@ -1,0 +1,45 @@
+"""Fixtures that give a running server to anybody's tests: one a test run, shared by xdist's workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowcraft_conformance.harness.services.model import Service
+
+
+@pytest.fixture(scope="session")
+def flowcraft_redis() -> str:
+    """The URL of a Redis or Valkey; the test is skipped, with the reason, where none can be had."""
+    from flowcraft_conformance.harness.services.redis import redis_service
+
+    return _url(redis_service)
+
+
+@pytest.fixture(scope="session")
+def flowcraft_postgres() -> str:
+    """The URL of a PostgreSQL database, as its superuser; skipped as :func:`flowcraft_redis` is."""
+    from flowcraft_conformance.harness.services.postgres import postgres_service
+
+    return _url(postgres_service)
+
+
+@pytest.fixture(scope="session")
+def flowcraft_rabbitmq() -> str:
+    """The URL of a RabbitMQ, with its default virtual host; skipped as :func:`flowcraft_redis` is."""
+    from flowcraft_conformance.harness.services.rabbitmq import rabbitmq_service
+
+    return _url(rabbitmq_service)
+
+
+def _url(service: Callable[[], Service]) -> str:
+    from flowcraft_conformance.harness.services.model import ServiceUnavailableError
+
+    try:
+        return service().url
+    except ServiceUnavailableError as error:
+        pytest.skip(f"not run: {error}")
