@@ -13,6 +13,7 @@ from reference_adapters.dynamodb_sqs.queue import Delivery, QueueSettings, SqsQu
 
 Handler = Callable[[JobPayload], Awaitable[None]]
 Abandon = Callable[[JobPayload, str], Awaitable[None]]
+Take = Callable[[Delivery], Awaitable[None]]
 
 _FAILURES = (ClientError, BotoCoreError, OSError)
 _STOP_SECONDS = 2.0
@@ -24,7 +25,8 @@ _DIED = "its deliveries were used up by workers that died"
 class Listener:
     """Takes messages from one queue, ``concurrency`` at a time, and renews the lease of each until ``take`` ends.
 
-    ``polling`` is the queue over a client whose calls may wait, ``queue`` the same one for everything else.
+    ``hand_back`` is given those that come when it is being stopped. ``polling`` is the queue over a client whose calls
+    may wait, ``queue`` the same one for everything else.
     """
 
     def __init__(
@@ -33,7 +35,8 @@ class Listener:
         queue: SqsQueue,
         settings: QueueSettings,
         concurrency: int,
-        take: Callable[[Delivery], Awaitable[None]],
+        take: Take,
+        hand_back: Take,
         logger: ILogger,
     ) -> None:
         self._polling = polling
@@ -41,11 +44,17 @@ class Listener:
         self._settings = settings
         self._concurrency = concurrency
         self._take = take
+        self._hand_back = hand_back
         self._logger = logger
         self._freed = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
         self._deliveries: set[asyncio.Task[None]] = set()
-        self.stopping = False
+        self._stopped = asyncio.Event()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it takes no more messages."""
+        return self._stopped.is_set()
 
     async def start(self) -> None:
         """Begin to take messages; raises as :meth:`SqsQueue.find` does where the queue cannot be found."""
@@ -57,7 +66,7 @@ class Listener:
 
         A poll that has not come back soon is cut off: a message it was just being given comes again after its lease.
         """
-        self.stopping = True
+        self._stopped.set()
         self._freed.set()
         listening, self._listening = self._listening, None
         if listening is not None:
@@ -86,8 +95,9 @@ class Listener:
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
             pause = _SHORTEST_PAUSE
+            take = self._hand_back if self.stopping else self._take
             for delivery in deliveries:
-                task = asyncio.create_task(self._deliver(delivery))
+                task = asyncio.create_task(self._deliver(delivery, take))
                 self._deliveries.add(task)
                 task.add_done_callback(self._delivered)
 
@@ -95,10 +105,10 @@ class Listener:
         self._deliveries.discard(task)
         self._freed.set()
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: Delivery, take: Take) -> None:
         renewing = asyncio.create_task(self._renew(delivery))
         try:
-            await self._take(delivery)
+            await take(delivery)
         except _FAILURES as error:
             self._logger.warning(
                 "the queue was not told how a job ended; it comes again after its lease", error=repr(error)
@@ -134,8 +144,8 @@ class SqsConsumer:
         self._abandon = abandon
         self._logger = logger
         self._listeners = (
-            Listener(polling[0], self._jobs, settings, settings.concurrency, self._work, logger),
-            Listener(polling[1], self._dead, settings, 1, self._give_up, logger),
+            Listener(polling[0], self._jobs, settings, settings.concurrency, self._work, self._hand_back, logger),
+            Listener(polling[1], self._dead, settings, 1, self._give_up, self._show_again, logger),
         )
 
     async def start(self) -> None:
@@ -167,7 +177,7 @@ class SqsConsumer:
         try:
             await self._handler(job)
         except JobDeferred as deferred:
-            await self._put_back(delivery, job, deferred.delay_seconds)
+            await self._put_back(delivery, deferred.delay_seconds)
         except Exception as error:
             if job.is_last_attempt:
                 await self._bury(delivery, job, f"{type(error).__name__}: {error}")
@@ -187,7 +197,7 @@ class SqsConsumer:
         last = delivery.attempt >= self._settings.attempts
         return JobPayload(job.run_id, job.blueprint_id, job.node_id, delivery.attempt, last)
 
-    async def _put_back(self, delivery: Delivery, job: JobPayload, delay_seconds: float) -> None:
+    async def _put_back(self, delivery: Delivery, delay_seconds: float) -> None:
         """Send a copy that comes later, with the attempts used so far, then remove the message.
 
         SQS counts what it delivers, so the message itself cannot come again without using up an attempt. It delays by
@@ -200,8 +210,14 @@ class SqsConsumer:
             held, delayed = (delay, 0) if delay < 1 else (0.0, math.ceil(delay))
         if held and not self._listeners[0].stopping:
             await asyncio.sleep(held)
-        await self._jobs.send(body_of(job), delay_seconds=delayed, used=delivery.attempt - 1)
+        await self._hand_back(delivery, delayed)
+
+    async def _hand_back(self, delivery: Delivery, delay_seconds: int = 0) -> None:
+        await self._jobs.send(delivery.body, delay_seconds=delay_seconds, used=delivery.attempt - 1)
         await self._jobs.delete(delivery.receipt)
+
+    async def _show_again(self, delivery: Delivery) -> None:
+        await self._dead.hide(delivery.receipt, 0)
 
     async def _bury(self, delivery: Delivery, job: JobPayload, reason: str) -> None:
         """Move the job to the dead letters, with the reason: what SQS moves there by itself has none."""
