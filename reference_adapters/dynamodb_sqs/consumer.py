@@ -95,11 +95,14 @@ class Listener:
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
             pause = _SHORTEST_PAUSE
-            take = self._hand_back if self.stopping else self._take
-            for delivery in deliveries:
-                task = asyncio.create_task(self._deliver(delivery, take))
-                self._deliveries.add(task)
-                task.add_done_callback(self._delivered)
+            self._begin(deliveries)
+
+    def _begin(self, deliveries: list[Delivery]) -> None:
+        take = self._hand_back if self.stopping else self._take
+        for delivery in deliveries:
+            task = asyncio.create_task(self._deliver(delivery, take))
+            self._deliveries.add(task)
+            task.add_done_callback(self._delivered)
 
     def _delivered(self, task: asyncio.Task[None]) -> None:
         self._deliveries.discard(task)
