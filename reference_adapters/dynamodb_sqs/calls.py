@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,6 +23,7 @@ SOCKET_SECONDS = 5.0
 _CONNECTIONS = 32
 _REGION = "us-east-1"
 _LONGEST_PAUSE = 0.4
+_ONE_PIECE_BYTES = 256 * 1024
 
 # The service has not carried these out. What may have been carried out is the caller's to judge: an increment that is
 # sent twice counts twice (COORD-LIN-01).
@@ -124,6 +126,7 @@ class AwsClient:
                     ),
                 )
                 self._client = await stack.enter_async_context(made)
+                self._client.meta.events.register("before-send", _send_in_pieces)
                 self._stack = stack
         return self._client
 
@@ -156,6 +159,12 @@ async def bounded(service: str, seconds: float = CALL_SECONDS) -> AsyncIterator[
 def _surely_refused(error: ClientError) -> bool:
     reasons = set(reasons_of(error)) - {"None"}
     return code_of(error) in _REFUSED or (bool(reasons) and reasons <= _REFUSED_IN_TRANSACTION)
+
+
+def _send_in_pieces(request: Any, **_: Any) -> None:
+    """aiohttp warns of a body of more than 1 MiB in one piece: it would keep the event loop from everything else."""
+    if isinstance(request.body, bytes) and len(request.body) > _ONE_PIECE_BYTES:
+        request.body = io.BytesIO(request.body)
 
 
 @cache

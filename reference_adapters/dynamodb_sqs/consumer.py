@@ -185,7 +185,7 @@ class SqsConsumer:
             if job.is_last_attempt:
                 await self._bury(delivery, job, f"{type(error).__name__}: {error}")
             else:
-                await self._jobs.hide(delivery.receipt, self._settings.retry_seconds)
+                await self._jobs.hide(delivery.receipt, self._settings.retry_after(delivery.attempt))
         else:
             await self._jobs.delete(delivery.receipt)
 
