@@ -14,13 +14,39 @@ from flowcraft_conformance.harness.services.model import Command, Launch, Place
 URL = "http://127.0.0.1:{port}"
 _TALK_SECONDS = 2.0
 _NOBODY = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+# Over a server of its own: werkzeug's closes each connection and may swallow what follows a request.
 _MOTO = """
-import logging, sys
+import contextlib, http.server, sys, threading
 from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
-logging.getLogger("werkzeug").setLevel(logging.ERROR)
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 application = DomainDispatcherApplication(create_backend_app)
-make_server("127.0.0.1", int(sys.argv[1]), application, threaded=sys.argv[2] == "threads").serve_forever()
+apart = threading.Lock() if sys.argv[2] == "apart" else contextlib.nullcontext()
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version, timeout, wbufsize, disable_nagle_algorithm = "HTTP/1.1", 60, -1, True
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if len(body) < int(self.headers.get("Content-Length") or 0):
+            self.close_connection = True
+            return
+        place = "http://" + self.headers.get("Host", "127.0.0.1")
+        made = EnvironBuilder(self.path, place, method="POST", headers=self.headers.items(), data=body)
+        with apart:
+            parts, status, headers = run_wsgi_app(application, made.get_environ(), buffered=True)
+        reply = b"".join(parts)
+        code, _, reason = status.partition(" ")
+        self.send_response_only(int(code), reason)
+        for name, value in headers:
+            if name.lower() not in ("content-length", "connection", "server"):
+                self.send_header(name, value)
+        self.send_header("Server", "moto")
+        self.send_header("Content-Length", str(len(reply)))
+        self.end_headers()
+        self.wfile.write(reply)
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+    def handle_error(self, request, client_address):
+        pass  # a client that is gone
+Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
 
@@ -54,17 +80,17 @@ def identify(url: str, target: str, own_name: str) -> tuple[str, str]:
     return _name(dict(reply.getheaders())) or own_name, "unknown"
 
 
-def moto(*, threads: bool) -> Launch | None:
+def moto(*, apart: bool) -> Launch | None:
     """moto as a server, a fake.
 
-    One thread answers one request after the other: moto itself does not keep requests apart. A queue needs threads, for
-    a long poll holds its own.
+    ``apart``: one request after the other, which moto itself does not see to. A queue cannot do with that, for a long
+    poll would keep all others out.
     """
     if any(importlib.util.find_spec(name) is None for name in ("moto", "flask", "flask_cors")):
         return None
 
     def commands(place: Place) -> Sequence[Command]:
-        return [Command([sys.executable, "-c", _MOTO, str(place.port), "threads" if threads else "one"])]
+        return [Command([sys.executable, "-c", _MOTO, str(place.port), "apart" if apart else "together"])]
 
     return Launch("moto", URL, commands, kind="fake", version=version("moto"))
 
@@ -74,5 +100,5 @@ def _name(headers: Mapping[str, str]) -> str:
     if told.get("x-amz-id-2") == "fauxqs":
         return "fauxqs"
     server = " ".join(value for name, value in headers.items() if name.lower() == "server")
-    known = {"Werkzeug": "moto", "Jetty": "dynamodb-local", "amazon.com": "moto"}
+    known = {"moto": "moto", "Werkzeug": "moto", "Jetty": "dynamodb-local", "amazon.com": "moto"}
     return next((name for part, name in known.items() if part in server), "")

@@ -60,7 +60,7 @@ def _local() -> Launch | None:
 
 
 def _fake() -> Launch | None:
-    return moto(threads=False)
+    return moto(apart=True)
 
 
 def _folders() -> list[tuple[Path, str]]:

@@ -45,7 +45,7 @@ def _fauxqs() -> Launch | None:
 
 
 def _fake() -> Launch | None:
-    return moto(threads=True)
+    return moto(apart=False)
 
 
 def _identify(url: str) -> tuple[str, str]:
