@@ -20,7 +20,19 @@ import contextlib, http.server, sys, threading
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 application = DomainDispatcherApplication(create_backend_app)
+sys.setrecursionlimit(20_000)  # it reads an expression by recursion
+threading.stack_size(128 * 1024 * 1024)
 apart = threading.Lock() if sys.argv[2] == "apart" else contextlib.nullcontext()
+with contextlib.suppress(ImportError):  # it counts a value that is replaced as if it stayed
+    from moto.dynamodb.models.dynamo_type import LimitedSizeDict
+    def put(self, key, value, add=LimitedSizeDict.__setitem__):
+        before = {key: self.pop(key)} if key in self else {}
+        try:
+            add(self, key, value)
+        except Exception:
+            dict.update(self, before)
+            raise
+    LimitedSizeDict.__setitem__ = put
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version, timeout, wbufsize, disable_nagle_algorithm = "HTTP/1.1", 60, -1, True
     def do_POST(self):
