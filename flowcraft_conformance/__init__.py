@@ -45,11 +45,13 @@ if TYPE_CHECKING:
     from flowcraft_conformance.contract.protocols import Middleware as Middleware
     from flowcraft_conformance.contract.protocols import NodeFunction as NodeFunction
     from flowcraft_conformance.harness.adapter_harness import AdapterHarness as AdapterHarness
+    from flowcraft_conformance.harness.services.dynamodb import dynamodb_service as dynamodb_service
     from flowcraft_conformance.harness.services.model import Service as Service
     from flowcraft_conformance.harness.services.model import ServiceUnavailableError as ServiceUnavailableError
     from flowcraft_conformance.harness.services.postgres import postgres_service as postgres_service
     from flowcraft_conformance.harness.services.rabbitmq import rabbitmq_service as rabbitmq_service
     from flowcraft_conformance.harness.services.redis import redis_service as redis_service
+    from flowcraft_conformance.harness.services.sqs import sqs_service as sqs_service
     from flowcraft_conformance.runtime.base import BaseDistributedAdapter as BaseDistributedAdapter
     from flowcraft_conformance.runtime.flow import FlowRuntime as FlowRuntime
 
@@ -71,10 +73,12 @@ _ROOMS = {
         "IGuardedContext", "ILogger", "ISerializer", "Middleware", "NodeFunction",
     ),
     "harness.adapter_harness": ("AdapterHarness",),
+    "harness.services.dynamodb": ("dynamodb_service",),
     "harness.services.model": ("Service", "ServiceUnavailableError"),
     "harness.services.postgres": ("postgres_service",),
     "harness.services.rabbitmq": ("rabbitmq_service",),
     "harness.services.redis": ("redis_service",),
+    "harness.services.sqs": ("sqs_service",),
     "runtime.base": ("BaseDistributedAdapter",),
     "runtime.flow": ("FlowRuntime",),
 }  # fmt: skip

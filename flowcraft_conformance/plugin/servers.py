@@ -36,6 +36,22 @@ def flowcraft_rabbitmq() -> str:
     return _url(rabbitmq_service)
 
 
+@pytest.fixture(scope="session")
+def flowcraft_dynamodb() -> str:
+    """The URL of a DynamoDB; skipped as :func:`flowcraft_redis` is."""
+    from flowcraft_conformance.harness.services.dynamodb import dynamodb_service
+
+    return _url(dynamodb_service)
+
+
+@pytest.fixture(scope="session")
+def flowcraft_sqs() -> str:
+    """The URL of an SQS; skipped as :func:`flowcraft_redis` is."""
+    from flowcraft_conformance.harness.services.sqs import sqs_service
+
+    return _url(sqs_service)
+
+
 def _url(service: Callable[[], Service]) -> str:
     from flowcraft_conformance.harness.services.model import ServiceUnavailableError
 

@@ -140,7 +140,7 @@ def _first_that_starts(spec: ServerSpec, fake: bool, record: Path | None) -> tup
             problems.append(f"{launch.origin}: {error}")
             continue
         name, version = spec.identify(server.url)
-        return server, Service(name, server.url, version, launch.kind, launch.origin)
+        return server, Service(name, server.url, launch.version or version, launch.kind, launch.origin)
     looked = "\n".join(["no " + spec.name + (" fake" if fake else ""), *problems])
     raise ServiceUnavailableError(f"{looked}: set {spec.variable} to the URL of one, or {spec.advice}")
 
@@ -167,7 +167,7 @@ def _identified(spec: ServerSpec, url: str) -> Service:
         name, version = spec.identify(url)
     except OSError:
         name, version = spec.name, "unknown"
-    return Service(name, url, version, spec.kind, f"environment variable {spec.variable}")
+    return Service(name, url, version, spec.kinds.get(name, spec.kind), f"environment variable {spec.variable}")
 
 
 def _to_json(described: Service) -> str:

@@ -50,12 +50,16 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One way to start a server that was found on this machine. ``url`` is formatted with ``port`` and ``secret``."""
+    """One way to start a server that was found on this machine. ``url`` is formatted with ``port`` and ``secret``.
+
+    ``version``: of a server that does not tell its own.
+    """
 
     origin: str
     url: str
     commands: Callable[[Place], Sequence[Command]]
     kind: str = "real"
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +92,5 @@ class ServerSpec:
     fake: Callable[[], Launch | None] | None = None
     kind: str = "real"
     """Of a server whose URL the user gave."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Names of servers that are of another kind, wherever they come from."""
