@@ -18,8 +18,8 @@ from tests.empty_folder import prepare, run
 
 _TARGETS = """
 from reference_adapters.memory import SharedMemoryContext as Context, SharedMemoryStore as Store
-from tests.mutants.contexts import CONTEXTS
-Broken = next(one for one in CONTEXTS if one.breaks == "PATCH-ORD-01")
+from tests.mutants.contexts_patches import PATCHES
+Broken = next(one for one in PATCHES if one.breaks == "PATCH-ORD-01")
 """
 
 PATCHES = items_of("patch", "quick")

@@ -349,6 +349,8 @@ class World(Turns):
 
     async def _interleave(self, event: Event, worker: Worker) -> None:
         due = self._due()
+        if not due:  # an event of the same moment has taken the last one
+            return
         chosen = due[event.what % len(due)]
         self.queue.remove(chosen)
         before = {standing for standing, _ in self._standing}

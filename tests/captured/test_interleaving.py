@@ -1,0 +1,31 @@
+"""Jobs that are done in the middle of others: two events of the same moment want the same last job."""
+
+from __future__ import annotations
+
+import asyncio
+
+from flowcraft_conformance.checking.blueprints import flow, node
+from flowcraft_conformance.harness.captured.judging import judge
+from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
+from flowcraft_conformance.harness.captured.scenario import Scenario
+from flowcraft_conformance.harness.captured.search import Captured
+from flowcraft_conformance.harness.nodes import kit_registry
+from flowcraft_conformance.harness.oracle import possible_outcomes
+from tests.mutants.adapter_parts import PartedAdapter
+from tests.mutants.adapters import harness_of
+
+
+def test_two_interleavings_of_one_moment_take_the_last_job_once() -> None:
+    scenario = Scenario(flow("two", node("n0"), node("n1")), kit_registry)
+
+    async def run() -> None:
+        captured = Captured(harness_of(PartedAdapter)("two"))
+        allowed = await possible_outcomes(scenario.blueprint, scenario.registry, scenario.initial_context)
+        calls = len((await captured.run_plan(scenario, Plan())).calls)
+        for at in range(calls // 2):
+            first = Event(at, Kind.INTERLEAVE, after=True)
+            plan = Plan((first, Event(at + 1, Kind.INTERLEAVE, hold=4)))
+            problem = judge(await captured.run_plan(scenario, plan), allowed)
+            assert problem is None, f"{plan.encode()}: {problem}"
+
+    asyncio.run(run())
