@@ -17,6 +17,7 @@ from flowcraft_conformance.contract.protocols import DistributedAdapter, IAsyncC
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.bench import BenchSettings, hash_text, open_client
+from flowcraft_conformance.harness.captured.details import details_of_run
 from flowcraft_conformance.harness.captured.judging import Problem, Trace, judge
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.records import CallSeen
@@ -299,4 +300,4 @@ class AdapterBench:
 
 def violation(problem: Problem) -> ClauseViolation:
     """The problem as what a check raises."""
-    return ClauseViolation(problem.got.replace(problem.trace.run_id, "run"), tell(problem))
+    return ClauseViolation(problem.got.replace(problem.trace.run_id, "run"), tell(problem), details_of_run(problem))

@@ -19,9 +19,9 @@ from flowcraft_conformance.checking.clock import VirtualClock
 from flowcraft_conformance.checking.exploration import explore
 from flowcraft_conformance.contract.capabilities import Capabilities
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
-from flowcraft_conformance.harness.calls import Recorder, TargetRaised, outcome_of
+from flowcraft_conformance.harness.calls import CallRecord, Recorder, TargetRaised, outcome_of
 from flowcraft_conformance.harness.errors import CallTimeoutError, describe_error
-from flowcraft_conformance.harness.evidence import trace
+from flowcraft_conformance.harness.evidence import violation
 from flowcraft_conformance.harness.health import HUNG_WITHIN, Health
 from flowcraft_conformance.harness.loop import LoopThread, bounded
 from flowcraft_conformance.harness.profile import PROFILES, Profile
@@ -80,7 +80,7 @@ class Space:
 
     def violated(self, summary: str) -> ClauseViolation:
         """A violation that shows the calls of this example, the last one marked."""
-        return ClauseViolation(summary, trace(self.recorder.records, hide=self.name))
+        return violation(summary, self.recorder.records, hide=self.name)
 
     def own_health(self) -> None:
         """From here on a call that hangs is this example's own matter.
@@ -218,7 +218,7 @@ class Bench(Generic[SpaceT]):
             )
         except CallTimeoutError as error:
             health.note(error, started)
-            raise self._hung(error, previously, "") from None
+            raise self._hung(error, previously, ()) from None
 
     @contextlib.contextmanager
     def _on_the_first_loop(self) -> Iterator[None]:
@@ -254,18 +254,20 @@ class Bench(Generic[SpaceT]):
         try:
             return await body()
         except TargetRaised as raised:
-            observed = trace(space.recorder.records, hide=space.name, marked=(raised.record,))
-            raise ClauseViolation(str(raised), observed) from raised.error
+            marked = (raised.record,)
+            raise violation(str(raised), space.recorder.records, hide=space.name, marked=marked) from raised.error
         except CallTimeoutError as error:
             if previously is None and self.settings.health.hung_call is None:  # in an example with a health of its own
                 self.settings.health.note(error, started)
-            raise self._hung(error, previously, trace(space.recorder.records, hide=space.name)) from None
+            raise self._hung(error, previously, space.recorder.records, space.name) from None
 
     @staticmethod
-    def _hung(error: CallTimeoutError, previously: str | None, observed: str) -> Exception:
+    def _hung(
+        error: CallTimeoutError, previously: str | None, records: Sequence[CallRecord], hide: str = ""
+    ) -> Exception:
         if previously is not None:
             return Inconclusive(f"{error}; this target had hung before, in {previously}")
-        return ClauseViolation(str(error), observed)
+        return violation(str(error), records, hide=hide)
 
     def space(self, stack: AsyncExitStack) -> SpaceT:
         """A space with clients of its own, for who runs the examples in another way."""

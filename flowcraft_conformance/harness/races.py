@@ -13,6 +13,7 @@ from flowcraft_conformance.checking.linearizability import LinearizabilityVerdic
 from flowcraft_conformance.checking.models import Model
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
 from flowcraft_conformance.harness.bench import Space
+from flowcraft_conformance.harness.details import details_of_calls
 from flowcraft_conformance.harness.evidence import SEPARATOR
 
 _MOST_STEPS = 2_000_000
@@ -61,26 +62,26 @@ def judge_history(
     if result.verdict is LinearizabilityVerdict.UNKNOWN:
         raise Inconclusive("the history was too large to be judged within the bound")
     if result.verdict is LinearizabilityVerdict.VIOLATION:
+        drawn = _drawn(space, result.failing_operations, result.unplaced)
         raise ClauseViolation(
             f"no order explains what {len({operation.client for operation in operations})} concurrent clients saw",
-            _draw(space, result.failing_operations, result.unplaced),
+            draw_time_line(drawn),
+            details_of_calls(drawn),
         )
 
 
-def _draw(space: Space, operations: Sequence[Operation], unplaced: Sequence[Operation]) -> str:
+def _drawn(space: Space, operations: Sequence[Operation], unplaced: Sequence[Operation]) -> list[DrawnCall]:
     last = max((operation.end or operation.start for operation in unplaced), default=0.0)
     before = [operation for operation in operations if operation.start <= last]
     shown = sorted(before, key=lambda operation: operation.start)[-_DRAWN:]
-    return draw_time_line(
-        [
-            DrawnCall(
-                operation.client,
-                str(operation.input).replace(space.name + SEPARATOR, ""),
-                "never returned" if operation.end is None else f"-> {shorten(operation.output)}",
-                operation.start,
-                operation.end,
-                marked=operation in unplaced,
-            )
-            for operation in shown
-        ]
-    )
+    return [
+        DrawnCall(
+            operation.client,
+            str(operation.input).replace(space.name + SEPARATOR, ""),
+            "never returned" if operation.end is None else f"-> {shorten(operation.output)}",
+            operation.start,
+            operation.end,
+            marked=operation in unplaced,
+        )
+        for operation in shown
+    ]

@@ -254,7 +254,10 @@ def _violation(search: ScheduleSearch, failure: ScheduleFailure) -> ClauseViolat
     deviations = len(failure.schedule.deviations)
     order = "in asyncio's own order" if not deviations else f"where {deviations} step(s) leave asyncio's order"
     head = [f"schedule {failure.schedule.encode()}, {order}" + ("" if again else "; it did not fail again")]
-    return ClauseViolation(_summary(error), "\n".join([*head, *tell_steps(story)]))
+    details = {**(error.details if isinstance(error, ClauseViolation) else {}), "token": failure.schedule.encode()}
+    if "calls" in details:
+        details["unit"] = "steps"
+    return ClauseViolation(_summary(error), "\n".join([*head, *tell_steps(story)]), details)
 
 
 def _summary(error: Exception) -> str:

@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="write a report; the suffix decides the format: .json (repeatable)",
+        help="write a report; the suffix decides the format: .json, .html or .md (repeatable)",
     )
     group.addoption(
         "--flowcraft-strict", action="store_true", help="a SHOULD counts as a MUST, inconclusive as failure"

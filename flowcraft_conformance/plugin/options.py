@@ -13,9 +13,8 @@ import pytest
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.harness.profile import PROFILES, Profile
 from flowcraft_conformance.harness.target import TargetSpec
+from flowcraft_conformance.report.files import WRITERS
 from flowcraft_conformance.report.known_failures import KnownFailure, KnownFailuresError, read_known_failures
-
-REPORT_SUFFIXES = (".json",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +82,9 @@ def _seed(config: pytest.Config) -> int:
 
 def _report(config: pytest.Config, text: str) -> Path:
     path = config.invocation_params.dir / text
-    if path.suffix not in REPORT_SUFFIXES:
+    if path.suffix not in WRITERS:
         raise pytest.UsageError(
-            f"--flowcraft-report={text}: the suffix decides the format, and this version writes "
-            f"{', '.join(REPORT_SUFFIXES)}"
+            f"--flowcraft-report={text}: the suffix decides the format; choose {', '.join(WRITERS)}"
         )
     if path.is_dir() or not path.parent.is_dir():
         problem = "is a folder" if path.is_dir() else f"cannot be written: there is no folder {path.parent}"

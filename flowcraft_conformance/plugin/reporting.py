@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib
 import shlex
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,10 @@ from flowcraft_conformance.contract.verdicts import (
 )
 from flowcraft_conformance.harness.backends import known_backends
 from flowcraft_conformance.report.failure_text import failure_text
+from flowcraft_conformance.report.files import write_reports
 from flowcraft_conformance.report.findings import Finding, TargetName
-from flowcraft_conformance.report.json_report import Environment, write_reports
+from flowcraft_conformance.report.json_report import Environment
+from flowcraft_conformance.report.known_failures import KnownFailure
 from flowcraft_conformance.report.results import TargetFindings, TargetResult
 from flowcraft_conformance.report.terminal import summary_lines
 from flowcraft_conformance.suites.registry import required_tests
@@ -45,6 +48,8 @@ class Reporting:
         self._lines: list[str] = []
         self._shared: dict[str, bool] = {}
         self._problem = ""
+        self._started = datetime.datetime.now(tz=datetime.UTC)
+        self._interrupted = False
 
     # Before the run
 
@@ -107,6 +112,7 @@ class Reporting:
             verdict=_verdict(error),
             summary=_summary(error),
             observed=error.observed if isinstance(error, ClauseViolation) else "",
+            details=error.details if isinstance(error, ClauseViolation) else {},
             reproduce=self._reproduce(item, target, clause_id),
             duration_seconds=call.duration,
             applies=not isinstance(error, NotApplicable),
@@ -153,8 +159,8 @@ class Reporting:
 
     def _excuse(self, finding: Finding) -> str:
         known = self.options.known_failures.get(finding.clause)
-        if known is not None:
-            return f"known failure of {finding.clause}: {known.reason}"
+        if known is not None and not known.expired:
+            return f"known failure of {finding.clause}: {known}"
         if look_up(finding.clause).level is Level.SHOULD and not self.options.strict:
             return f"{finding.clause} [SHOULD] is not met: {finding.summary}"
         return ""
@@ -178,6 +184,10 @@ class Reporting:
             for findings in self._targets.values()
         ]
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """The run was broken off: what was not reached stays untested, and the reports say why."""
+        self._interrupted = True
+
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Any:
         """Write the reports, and fail the run where a clause passes that is known to fail, or strictly is unclear."""
@@ -186,7 +196,8 @@ class Reporting:
             return outcome
         results = self.results()
         self._write(results)
-        if session.exitstatus == pytest.ExitCode.OK and any(self._fails(result) for result in results):
+        fails = bool(self._expired()) or any(self._fails(result) for result in results)
+        if session.exitstatus == pytest.ExitCode.OK and fails:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._problem:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
@@ -196,8 +207,13 @@ class Reporting:
         passes_unexpectedly = any(clause.verdict is Verdict.UNEXPECTED_PASS for clause in result.clauses)
         return passes_unexpectedly or (self.options.strict and result.verdict is RunVerdict.INCONCLUSIVE)
 
+    def _expired(self) -> list[KnownFailure]:
+        return [entry for entry in self.options.known_failures.values() if entry.expired]
+
     def _write(self, results: list[TargetResult]) -> None:
-        environment = Environment(self.options.profile.name, self.options.seed, known_backends())
+        environment = Environment(
+            self.options.profile.name, self.options.seed, known_backends(), self._started, self._interrupted
+        )
         for path in self.options.reports:
             try:
                 write_reports(path, results, environment)
@@ -212,6 +228,11 @@ class Reporting:
         for result in self.results():
             for line in summary_lines(result):
                 terminalreporter.write_line(line.text, **line.markup)
+        for entry in self._expired():
+            terminalreporter.write_line(
+                f"known failure {entry.clause} expired on {entry.expires}: mend it, or renew its entry ({entry})",
+                red=True,
+            )
         if self._problem:
             terminalreporter.write_line(self._problem, red=True)
 

@@ -22,7 +22,7 @@ def tell(problem: Problem) -> str:
     """The story in about 15 lines, without the run's own id."""
     trace = problem.trace
     lines = [f"graph:    {draw_graph(trace.scenario.blueprint)}"]
-    lines += [f"plan:     {_event(event, seen, trace)}" for event, seen in trace.happened[:4]]
+    lines += [f"plan:     {what_happened(event, seen, trace)}" for event, seen in trace.happened[:4]]
     if trace.plan.order:
         lines.append(f"order:    jobs are taken out of turn ({'-'.join(map(str, trace.plan.order))})")
     lines += _deliveries(trace)
@@ -30,7 +30,8 @@ def tell(problem: Problem) -> str:
     return "\n".join(lines).replace(f"{trace.run_id}:", "").replace(trace.run_id, "run")
 
 
-def _event(event: Event, seen: CallSeen, trace: Trace) -> str:
+def what_happened(event: Event, seen: CallSeen, trace: Trace) -> str:
+    """One event of a plan in words: at which call, by whom, what."""
     when = "after" if event.after else "before"
     who = "the client"
     if seen.delivery >= 0:
