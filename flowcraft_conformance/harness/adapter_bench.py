@@ -14,7 +14,7 @@ from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.contract.capabilities import Capabilities
 from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
 from flowcraft_conformance.contract.protocols import DistributedAdapter, IAsyncContext, ICoordinationStore
-from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
+from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, NotApplicable
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.bench import BenchSettings, hash_text, open_client
 from flowcraft_conformance.harness.captured.details import details_of_run
@@ -193,12 +193,56 @@ class AdapterBench:
             raise Inconclusive(f"{error}: the adapter is slow, or a call of it never returns") from None
 
     def captured(self) -> Captured:
-        """Captured runs on this adapter."""
+        """Captured runs on this adapter.
+
+        Raises:
+            NotApplicable: only a plan is replayed.
+        """
+        if self.settings.replay is not None:
+            raise NotApplicable(f"only {self.settings.replay} is replayed, and this check searches for no plan")
+        return self._captured()
+
+    def _captured(self) -> Captured:
         return Captured(self.target.harness, f"r{uuid.uuid4().hex[:8]}")
+
+    def _replayed(self) -> Plan | None:
+        """The one plan to run, where one is replayed."""
+        token = self.settings.replay
+        try:
+            return None if token is None else Plan.decode(token)
+        except ValueError:
+            raise NotApplicable(f"only {token} is replayed, which is no plan") from None
+
+    def _replay(
+        self,
+        plan: Plan,
+        scenarios: Iterable[Scenario],
+        allowed: PossibleOutcomes | None,
+        also: Callable[[Trace], str | None] | None,
+    ) -> None:
+        """Run one plan on each scenario: a token does not say on which it was found.
+
+        Raises:
+            ClauseViolation: it breaks a rule.
+        """
+
+        async def body() -> Problem | None:
+            captured = self._captured()
+            for one in scenarios:
+                expected = allowed or await possible_outcomes(one.blueprint, one.registry, one.initial_context)
+                problem = judge(await captured.run_plan(one, plan), expected, also)
+                if problem is not None:
+                    return problem
+            return None
+
+        problem = self.run(body())
+        if problem is not None:
+            raise violation(problem)
 
     def trace(self, scenario: Scenario) -> Trace:
         """One run that nothing is done to."""
-        return self.run(self.captured().run_plan(scenario, Plan()))
+        captured = self.captured() if self._replayed() != Plan() else self._captured()
+        return self.run(captured.run_plan(scenario, Plan()))
 
     def plain(
         self,
@@ -240,9 +284,12 @@ class AdapterBench:
             ClauseViolation: a plan breaks a rule; told as a story.
         """
         allowed = asyncio.run(possible_outcomes(scenario.blueprint, scenario.registry, scenario.initial_context))
+        if (replayed := self._replayed()) is not None:
+            self._replay(replayed, [scenario], allowed, also)
+            return
 
         async def body() -> Problem | None:
-            captured = self.captured()
+            captured = self._captured()
             base = await captured.run_plan(scenario, Plan())
             events = [
                 Event(call.number, kind, applied)
@@ -280,9 +327,12 @@ class AdapterBench:
         chosen = list(scenarios)
         profile = self.settings.profile
         until = time.monotonic() + share * profile.flow_seconds
+        if (replayed := self._replayed()) is not None:
+            self._replay(replayed, chosen, allowed, also)
+            return
 
         async def body() -> Problem | None:
-            captured = self.captured()
+            captured = self._captured()
             for number, scenario in enumerate(chosen):
                 left = max(until - time.monotonic(), 0.05) / (len(chosen) - number)
                 result = await captured.search(

@@ -18,7 +18,7 @@ from hypothesis.strategies import SearchStrategy
 from flowcraft_conformance.checking.clock import VirtualClock
 from flowcraft_conformance.checking.exploration import explore
 from flowcraft_conformance.contract.capabilities import Capabilities
-from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
+from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, NotApplicable
 from flowcraft_conformance.harness.calls import CallRecord, Recorder, TargetRaised, outcome_of
 from flowcraft_conformance.harness.errors import CallTimeoutError, describe_error
 from flowcraft_conformance.harness.evidence import violation
@@ -54,6 +54,8 @@ class BenchSettings:
     surroundings: Surroundings = field(default_factory=Surroundings)
     """Other processes with the target in them, and the proxies in front of its servers."""
     health: Health = field(default_factory=Health)
+    replay: str | None = None
+    """The token of the one schedule or plan that is run; checks that search for none then do not apply."""
     memo: dict[str, Any] = field(default_factory=dict)
     """What several checks of this target share, such as one wait for many TTLs."""
 
@@ -168,9 +170,19 @@ class Bench(Generic[SpaceT]):
 
         Raises:
             ClauseViolation: the body said so, a call raised where none should, or a call did not return in time.
+            NotApplicable: only a schedule or a plan is replayed.
         """
+        self._refuse_in_replay()
+        return self.try_out(body)
+
+    def try_out(self, body: Callable[[SpaceT], Awaitable[T]]) -> T:
+        """The same, to find out what a target can do and not to judge it."""
         with self._on_the_first_loop():
             return self._on_loop(self._in_one_space(body))
+
+    def _refuse_in_replay(self) -> None:
+        if self.settings.replay is not None:
+            raise NotApplicable(f"only {self.settings.replay} is replayed, and this check searches for no schedule")
 
     def explore(
         self,
@@ -180,6 +192,7 @@ class Bench(Generic[SpaceT]):
         first: Sequence[Example] = (),
     ) -> None:
         """Run ``body`` on ``first`` and on many more examples, each in its own space; raise the smallest failure."""
+        self._refuse_in_replay()
         profile = self.settings.profile
         clients: dict[Any, Any] = {}
         stack = AsyncExitStack()

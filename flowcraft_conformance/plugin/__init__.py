@@ -29,6 +29,7 @@ _DEFAULTS = {
     "flowcraft_strict": False,
     "flowcraft_known_failures": None,
     "flowcraft_seed": None,
+    "flowcraft_replay": None,
 }
 
 
@@ -69,6 +70,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="put the fault proxy in front of the server whose URL or host:port this variable holds (repeatable)",
     )
     group.addoption("--flowcraft-seed", metavar="N", help="repeat the run that had this seed")
+    group.addoption(
+        "--flowcraft-replay",
+        metavar="TOKEN",
+        help="run one schedule or plan alone, with the seed of its run and -k CLAUSE; see flowcraft-conformance replay",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

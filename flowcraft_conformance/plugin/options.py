@@ -12,6 +12,7 @@ import pytest
 
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.harness.profile import PROFILES, Profile
+from flowcraft_conformance.harness.replay import is_token
 from flowcraft_conformance.harness.target import TargetSpec
 from flowcraft_conformance.report.files import WRITERS
 from flowcraft_conformance.report.known_failures import KnownFailure, KnownFailuresError, read_known_failures
@@ -29,6 +30,7 @@ class KitOptions:
     strict: bool
     known_failures: Mapping[str, KnownFailure]
     proxy_variables: tuple[str, ...]
+    replay: str | None
 
 
 def read_options(config: pytest.Config) -> KitOptions:
@@ -51,6 +53,7 @@ def read_options(config: pytest.Config) -> KitOptions:
         strict=config.getoption("flowcraft_strict"),
         known_failures=_known_failures(config.getoption("flowcraft_known_failures")),
         proxy_variables=tuple(dict.fromkeys(_variable(text) for text in config.getoption("flowcraft_proxy"))),
+        replay=_replay(config.getoption("flowcraft_replay")),
     )
 
 
@@ -78,6 +81,14 @@ def _seed(config: pytest.Config) -> int:
     if not text.isdecimal():
         raise pytest.UsageError(f"--flowcraft-seed={text}: a seed is a whole number from 0")
     return int(text)
+
+
+def _replay(token: str | None) -> str | None:
+    if token is not None and not is_token(token):
+        raise pytest.UsageError(
+            f"--flowcraft-replay={token}: no token; one of a schedule looks like 0:3=1+17=2, one of a plan like c41+"
+        )
+    return token
 
 
 def _report(config: pytest.Config, text: str) -> Path:

@@ -112,6 +112,9 @@ class KitSession:
                 proxies=self.proxies,
                 variables=self.options.proxy_variables,
             )
+        for target in self.targets:
+            if target.settings is not None:
+                target.settings.replay = self.options.replay
         self.reporting.hand_down(
             {target.loaded.spec.option: target.settings.shared for target in self.targets if target.settings}
         )
