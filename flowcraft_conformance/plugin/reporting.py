@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import importlib
+import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from flowcraft_conformance.contract.verdicts import (
     Verdict,
 )
 from flowcraft_conformance.harness.backends import known_backends
+from flowcraft_conformance.report.annotations import annotation_lines
 from flowcraft_conformance.report.failure_text import failure_text
 from flowcraft_conformance.report.files import write_reports
 from flowcraft_conformance.report.findings import Finding, TargetName
@@ -228,6 +230,11 @@ class Reporting:
         for result in self.results():
             for line in summary_lines(result):
                 terminalreporter.write_line(line.text, **line.markup)
+            if os.environ.get("GITHUB_ACTIONS") == "true":
+                for annotation in annotation_lines(result):
+                    terminalreporter.write_line(annotation)
+        if self._interrupted:
+            terminalreporter.write_line("the run was broken off: what was not reached is untested", yellow=True)
         for entry in self._expired():
             terminalreporter.write_line(
                 f"known failure {entry.clause} expired on {entry.expires}: mend it, or renew its entry ({entry})",

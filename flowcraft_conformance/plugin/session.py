@@ -23,6 +23,7 @@ from flowcraft_conformance.harness.surroundings import Surroundings
 from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec, load_target
 from flowcraft_conformance.plugin.leftovers import Leftovers
 from flowcraft_conformance.plugin.options import read_options
+from flowcraft_conformance.plugin.progress import Progress
 from flowcraft_conformance.plugin.reporting import Reporting
 from flowcraft_conformance.report.findings import TargetName
 from flowcraft_conformance.suites.registry import PACKAGED, file_of, suites_for
@@ -66,6 +67,8 @@ class KitSession:
         self._scratch = self._hypothesis_scratch() if self.options.from_command_line else None
         self.reporting = Reporting(config, self.options)
         config.pluginmanager.register(self.reporting, "flowcraft_conformance_reporting")
+        if not self.is_worker:
+            config.pluginmanager.register(Progress(config), "flowcraft_conformance_progress")
 
     @property
     def is_worker(self) -> bool:
