@@ -19,8 +19,15 @@ WRITERS: Mapping[str, Callable[[REPORT], str]] = {
 """Suffix -> what makes the text of the file from the JSON report."""
 
 
-def write_reports(path: Path, results: Sequence[TargetResult], environment: Environment) -> list[Path]:
+def write_reports(
+    path: Path,
+    results: Sequence[TargetResult],
+    environment: Environment,
+    plot_of: Callable[[REPORT], str | None] = lambda _: None,
+) -> list[Path]:
     """Write one file a target: ``path`` itself where there is one, ``path`` with the target's name in it otherwise.
+
+    ``plot_of`` draws the benchmarks of a report as SVG, for the formats that can show it.
 
     Raises:
         OSError: a file cannot be written.
@@ -28,7 +35,8 @@ def write_reports(path: Path, results: Sequence[TargetResult], environment: Envi
     written = []
     for result in results:
         place = path if len(results) == 1 else path.with_stem(f"{path.stem}-{_slug(result)}")
-        text = WRITERS[path.suffix](report_json(result, environment))
+        report = report_json(result, environment)
+        text = html_report(report, plot_of(report)) if path.suffix == ".html" else WRITERS[path.suffix](report)
         place.write_text(text, encoding="utf-8", errors="backslashreplace")  # a target may have given lone surrogates
         written.append(place)
     return written

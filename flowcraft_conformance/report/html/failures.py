@@ -23,7 +23,7 @@ def failure_article(clause: Mapping[str, Any], badge: Markup, replay: str) -> Ma
         tag("p", prose(clause["title"]), class_="sentence"),
         _known(clause.get("known_failure")),
         tag("h4", "What was seen"),
-        tag("p", summary or "The check gives no more than its verdict.", class_="summary"),
+        None if _tells_outcome(clause, summary) else tag("p", summary or _NO_MORE, class_="summary"),
         _drawing(clause.get("details", {}), evidence, key),
         tag("h4", "Why it matters"),
         tag("p", prose(clause["why"])),
@@ -32,6 +32,15 @@ def failure_article(clause: Mapping[str, Any], badge: Markup, replay: str) -> Ma
         id=key,
         class_=clause["verdict"],
     )
+
+
+_NO_MORE = "The check gives no more than its verdict."
+
+
+def _tells_outcome(clause: Mapping[str, Any], summary: str) -> bool:
+    """Whether the drawing begins with what the summary says."""
+    workflow = clause.get("details", {}).get("workflow")
+    return workflow is not None and workflow["got"] == summary
 
 
 def _drawing(details: Mapping[str, Any], evidence: str, key: str) -> Child:

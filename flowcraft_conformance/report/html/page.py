@@ -25,9 +25,14 @@ from flowcraft_conformance.report.wording import (
 )
 
 
-def html_report(report: REPORT) -> str:
-    """The report as one HTML file that needs no script and fetches nothing."""
-    sections = [_failures(report), _groups(report), benchmarks_section(report["benchmarks"]), _environment(report)]
+def html_report(report: REPORT, plot: str | None = None) -> str:
+    """The report as one HTML file that needs no script and fetches nothing; ``plot``: an SVG of its benchmarks."""
+    sections = [
+        _failures(report),
+        _groups(report),
+        benchmarks_section(report["benchmarks"], plot),
+        _environment(report),
+    ]
     body = join(
         tag("a", "Skip to what is broken" if _broken(report) else "Skip to the clauses", class_="skip",
             href="#broken" if _broken(report) else "#clauses"),

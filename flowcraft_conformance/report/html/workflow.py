@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from flowcraft_conformance.report.html.graph_layout import rows_of
@@ -23,19 +24,31 @@ def draw_workflow(workflow: Mapping[str, Any], key: str) -> Markup:
     small = 0 < len(nodes) <= _MOST_DRAWN and not left_out
     return tag(
         "figure",
+        _outcome(workflow["got"], workflow["expected"]),
         _graph(workflow, key)
         if small
         else tag("p", f"A graph of {len(nodes) + left_out} nodes, too large to be drawn."),
         tag("figcaption", "Each node with how often it ran and on which workers; dashed nodes never ran."),
         _deliveries(workflow, key),
         _events(workflow["events"]),
-        tag(
-            "dl",
-            join(tag("dt", "Got"), tag("dd", workflow["got"])),
-            join(tag("dt", "Expected"), tag("dd", workflow["expected"])),
-            class_="got",
-        ),
     )
+
+
+def _outcome(got: str, expected: str) -> Markup:
+    """What came of it beside what was to come of it, with the first difference marked in both."""
+    alike = got.partition("{")[0] == expected.partition("{")[0]  # else letters that both share mean nothing
+    same = _alike_at_start(got, expected) if alike else len(got) + len(expected)
+    rest = _alike_at_start(got[same:][::-1], expected[same:][::-1])
+
+    def shown(value: str) -> Markup:
+        end = len(value) - rest
+        return tag("dd", value[:same], tag("mark", value[same:end]) if end > same else None, value[end:])
+
+    return tag("dl", tag("dt", "Got"), shown(got), tag("dt", "Expected"), shown(expected))
+
+
+def _alike_at_start(one: str, other: str) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _graph(workflow: Mapping[str, Any], key: str) -> Markup:
@@ -91,7 +104,13 @@ def _edge(edge: Mapping[str, Any], places: Mapping[str, tuple[float, float]], ke
         "g",
         tag("title", f"{edge['source']} to {edge['target']}" + (f": {label}" if label else "")),
         tag("path", d=path, marker_end=f"url(#{key}-arrow)"),
-        tag("text", _cut(label, 20), x=(start[0] + end[0]) / 2, y=(start[1] + end[1]) / 2 + 4, text_anchor="middle")
+        tag(
+            "text",
+            _cut(label, 20),
+            x=start[0] * 0.15 + end[0] * 0.85,
+            y=(start[1] + end[1]) / 2 + 5,
+            text_anchor="middle",
+        )
         if label
         else None,
         class_="edge",
