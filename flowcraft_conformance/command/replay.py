@@ -84,7 +84,7 @@ def _told(token: str, failure: _Failure, report: str) -> int:
         say(f"\n{token} does not break {failure.clause}: either it was mended, or the target does not repeat itself\n")
         return 0
     raise CommandError(
-        f"{token} could not be replayed for {failure.clause}, which is {clause['verdict']}: {clause['evidence']}"
+        f"no check of {failure.clause} could replay {token} on this target ({clause['verdict']}: {clause['evidence']})"
     )
 
 
