@@ -13,6 +13,8 @@ from flowcraft_conformance.command.pytest_run import run_pytest
 from flowcraft_conformance.command.run import TARGETS, add_target_options
 from flowcraft_conformance.command.ways import CommandError, report_of, say
 from flowcraft_conformance.contract.clauses import clause as look_up
+from flowcraft_conformance.contract.clauses import clauses_for
+from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.harness.replay import is_token
 
 _USAGE_ERROR = 4
@@ -76,7 +78,8 @@ def _replay(chosen: argparse.Namespace) -> int:
 
 def _told(token: str, failure: _Failure, report: str) -> int:
     """What came of it in a sentence, and the exit code."""
-    clause = next(one for one in report_of(report)["clauses"] if one["id"] == failure.clause)
+    clauses = {one["id"]: one for one in report_of(report)["clauses"]}
+    clause = clauses.get(failure.clause, {"verdict": "not judged", "evidence": ""})
     if clause["verdict"] == "fail":
         say(f"\n{token} breaks {failure.clause} again\n")
         return 1
@@ -125,4 +128,6 @@ def _of_options(chosen: argparse.Namespace) -> _Failure:
     except LookupError as error:
         raise CommandError(f"--clause: {error}") from error
     kind, target = named[0]
+    if clause not in clauses_for(Target(kind)):
+        raise CommandError(f"--clause: a {kind} is not judged by {clause.id}")
     return _Failure(kind, target, clause.id, chosen.seed or "0", chosen.profile or "standard")

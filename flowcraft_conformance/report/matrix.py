@@ -76,6 +76,7 @@ def terminal_matrix(matrix: Matrix) -> str:
     if matrix.clauses:
         width = max(len(verdict) for verdict in VERDICTS) + 4
         lines += ["", "clauses that do not pass everywhere"]
+        lines.append(f"{'clause':<18}" + "".join(f"{heading:<{width}}" for heading in matrix.headings))
         for clause_id, verdicts in matrix.clauses.items():
             shown = "".join(f"{_shown(verdict):<{width}}" for verdict in verdicts)
             lines.append(f"{clause_id:<18}{shown}")

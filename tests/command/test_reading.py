@@ -86,6 +86,7 @@ _MISTAKES = [
     (["replay", "c12+", "--store=a:B", "--adapter=a:B"], "name the one target"),
     (["replay", "c12+", "--store=a:B"], "give --clause"),
     (["replay", "c12+", "--store=a:B", "--clause=COORD-INC-3"], "did you mean"),
+    (["replay", "c12+", "--store=a:B", "--clause=JOIN-ALL-01"], "a store is not judged by JOIN-ALL-01"),
     (["replay", "c13", "--report=bad.json"], "its tokens are: c12+ (DLV-CRASH-01)"),
     (["replay", "c12+", "--report=none.json"], "is no report"),
     (["init"], "name what is to be checked"),

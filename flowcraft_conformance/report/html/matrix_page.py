@@ -31,7 +31,11 @@ def html_matrix(matrix: Matrix) -> str:
     if matrix.clauses:
         clauses = _table(matrix, "Clause", matrix.clauses, _verdict)
         parts.append(tag("section", tag("h2", "Clauses that do not pass everywhere"), clauses, id="clauses"))
-    header = tag("header", tag("h1", f"{len(matrix.names)} targets side by side"), tag("ul", legend, role="list"))
+    header = tag(
+        "header",
+        tag("h1", f"{len(matrix.names)} targets side by side"),
+        tag("ul", legend, class_="legend", role="list"),
+    )
     return f"<!DOCTYPE html>\n{document('Conformance side by side', [header, tag('main', parts)])}\n"
 
 
