@@ -106,10 +106,9 @@ def _of_report(chosen: argparse.Namespace) -> _Failure:
         raise CommandError(f"{chosen.report} shows {chosen.token} for several clauses: give --clause, one of {names}")
     target = report["target"]
     if "::" in target["spec"]:
-        raise CommandError(
-            f"the target of {chosen.report} is a suite class of your own, {target['spec']}: run it with "
-            f"pytest {shlex.quote(target['spec'])} --flowcraft-replay={chosen.token} --flowcraft-seed={report['seed']}"
-        )
+        words = ["pytest", target["spec"], f"--flowcraft-replay={chosen.token}", f"--flowcraft-seed={report['seed']}"]
+        words += [f"--flowcraft-profile={report['profile']}", "-k", found[0]["id"]]
+        raise CommandError(f"the target is a suite class of your own: run it with {shlex.join(words)}")
     return _Failure(target["kind"], target["spec"], found[0]["id"], str(report["seed"]), report["profile"])
 
 

@@ -115,9 +115,6 @@ class KitSession:
                 proxies=self.proxies,
                 variables=self.options.proxy_variables,
             )
-        for target in self.targets:
-            if target.settings is not None:
-                target.settings.replay = self.options.replay
         self.reporting.hand_down(
             {target.loaded.spec.option: target.settings.shared for target in self.targets if target.settings}
         )
@@ -192,6 +189,7 @@ class KitSession:
         overridden = not any(target.factory is factory for target in named)
         settings = self._settings_of_class(request, factory) if overridden else named[0].settings
         assert settings is not None
+        settings.replay = self.options.replay
         clause_id = params.params["flowcraft_clause"] if params and "flowcraft_clause" in params.params else ""
         return kind(factory, settings, f"{clause_id} {request.node.originalname}".strip())
 
@@ -201,6 +199,7 @@ class KitSession:
         named = [value for value in (params.params.values() if params else ()) if isinstance(value, OpenTarget)]
         fitting = [target.adapter for target in named if target.factory is harness and target.adapter is not None]
         adapter = fitting[0] if fitting else self._adapter_of_class(request, harness)
+        adapter.settings.replay = self.options.replay
         clause_id = params.params["flowcraft_clause"] if params and "flowcraft_clause" in params.params else ""
         return AdapterBench(adapter, f"{clause_id} {request.node.originalname}".strip())
 

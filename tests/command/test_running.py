@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 from flowcraft_conformance.command import run as run_command
+from flowcraft_conformance.suites import CoordinationStoreSuite
+from flowcraft_conformance.suites.suite import checks_of
 from tests.empty_folder import prepare, run
+
+STORE_CHECKS = len(checks_of(CoordinationStoreSuite))
 
 _TARGETS = """
 from tests.mutants.stores import IncrementsWithoutAtomicity as Broken
@@ -98,3 +103,25 @@ def test_a_replay_option_that_is_no_token(folder: pytest.Pytester) -> None:
     shown = run(folder, "--flowcraft-store=mine:Store", "--flowcraft-replay=bogus")
     assert shown.ret == 4
     shown.stderr.fnmatch_lines(["*--flowcraft-replay=bogus: no token*"])
+
+
+def test_a_suite_class_of_ones_own_is_replayed_by_pytest(folder: pytest.Pytester) -> None:
+    folder.makepyfile(
+        test_own="""
+        import pytest
+        from flowcraft_conformance.suites import CoordinationStoreSuite
+        from mine import Broken
+        class TestMine(CoordinationStoreSuite):
+            @pytest.fixture
+            def flowcraft_store_factory(self): return Broken
+        """
+    )
+    run(folder, "test_own.py", "-k", "COORD-LIN-01", "--flowcraft-report=r.json")
+    report = json.loads((folder.path / "r.json").read_text())
+    token = next(clause["details"]["token"] for clause in report["clauses"] if clause["id"] == "COORD-LIN-01")
+    told = _command(folder, "replay", token, "--report=r.json")
+    assert told.returncode == 4
+    words = re.search(r"run it with pytest (.*)", told.stderr)
+    assert words is not None
+    shown = run(folder, *shlex.split(words.group(1)))
+    shown.assert_outcomes(failed=1, skipped=3, deselected=STORE_CHECKS - 4)
