@@ -215,3 +215,27 @@ def test_rows_stand_below_what_they_wait_for_and_loops_end() -> None:
     assert sorted(depth) == list("abcde")
     assert len({depth["a"], depth["b"], depth["d"]}) == 3
     assert depth["c"] != depth["e"]
+
+
+def test_a_call_that_never_returned_does_not_hide_what_its_client_did_after_it() -> None:
+    calls = [
+        {"client": 0, "call": "a", "output": "never returned", "start": 0, "end": None, "marked": False},
+        {"client": 1, "call": "b", "output": "-> 1", "start": 0.5, "end": 3, "marked": False},
+        {"client": 0, "call": "c", "output": "-> 1", "start": 1, "end": 2, "marked": False},
+        {"client": 0, "call": "d", "output": "-> 1", "start": 4, "end": 5, "marked": True},
+    ]
+    made = report(clause("COORD-INC-03", "fail", evidence="x", details={"calls": calls}), verdict="not-conformant")
+    svg = read_page(html_report(made)).one("article", id="COORD-INC-03").one("svg", class_="lanes")
+    lanes = [(lane.one("text", class_="lane-name").text, [title.text[0] for title in lane.all("title")])
+             for lane in svg.all("g") if lane.all("text", class_="lane-name")]  # fmt: skip
+    assert lanes == [("client 0", ["1"]), ("client 0, at the same time", ["3", "4"]), ("client 1", ["2"])]
+
+
+def test_a_job_that_is_put_back_again_and_again_is_told_once() -> None:
+    put_back = [{"number": 3 + one, "node": "c", "worker": 1 + one % 2, "outcome": "deferred"} for one in range(8)]
+    deliveries = [*WORKFLOW["workflow"]["deliveries"][:2], *put_back]  # type: ignore[index]
+    workflow = {**WORKFLOW["workflow"], "deliveries": deliveries}  # type: ignore[dict-item]
+    made = report(clause("DLV-CRASH-01", "fail", details={"workflow": workflow}), verdict="not-conformant")
+    items = read_page(html_report(made)).one("ol", class_="calls").all("li")
+    assert [item.attributes["value"] for item in items] == ["0", "1", "3"]
+    assert "worker 1, 2 job c: deferred, and 7 times more up to delivery 10" in items[2].text

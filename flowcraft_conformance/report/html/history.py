@@ -52,13 +52,26 @@ def _caption(unit: str, marked: bool, concurrent: bool) -> Markup:
 
 def _lanes(calls: Sequence[Mapping[str, Any]]) -> list[Lane]:
     places = _places(calls)
-    lanes: dict[int, list[Bar]] = {}
+    tracks: dict[int, list[list[Bar]]] = {}
     for number, (call, (start, end)) in enumerate(zip(calls, places, strict=True), 1):
         label = f"{number}{MARK}" if call["marked"] else str(number)
         title = f"{number}. client {call['client']}: {call['call']} {call['output']}"
         bar = Bar(start, end, label, title, marked=call["marked"], open_ended=call["end"] is None)
-        lanes.setdefault(call["client"], []).append(bar)
-    return [Lane(f"client {client}", bars) for client, bars in sorted(lanes.items())]
+        _track_for(bar, tracks.setdefault(call["client"], [])).append(bar)
+    return [
+        Lane(f"client {client}" + (", at the same time" if number else ""), bars)
+        for client, of_client in sorted(tracks.items())
+        for number, bars in enumerate(of_client)
+    ]
+
+
+def _track_for(bar: Bar, tracks: list[list[Bar]]) -> list[Bar]:
+    """The first of a client's tracks that is free: beside a call that never returned the client makes others."""
+    free = next((track for track in tracks if track[-1].end <= bar.start), None)
+    if free is None:
+        free = []
+        tracks.append(free)
+    return free
 
 
 def _places(calls: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]]:

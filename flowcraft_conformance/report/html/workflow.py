@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -25,12 +25,12 @@ def draw_workflow(workflow: Mapping[str, Any], key: str) -> Markup:
     return tag(
         "figure",
         _outcome(workflow["got"], workflow["expected"]),
+        _events(workflow["events"]),
         _graph(workflow, key)
         if small
         else tag("p", f"A graph of {len(nodes) + left_out} nodes, too large to be drawn."),
         tag("figcaption", "Each node with how often it ran and on which workers; dashed nodes never ran."),
         _deliveries(workflow, key),
-        _events(workflow["events"]),
     )
 
 
@@ -183,21 +183,45 @@ def _deliveries(workflow: Mapping[str, Any], key: str) -> Markup:
         "p", f"Jobs in the order of their delivery; {MARK} marks those that something was done to.", class_="note"
     )
     return join(
-        drawn, caption, tag("ol", [_delivery(one, workflow, struck) for one in deliveries], class_="calls", start=0)
+        drawn,
+        caption,
+        tag(
+            "ol",
+            [_delivery(group, workflow, struck) for group in _together(deliveries, struck)],
+            class_="calls",
+            start=0,
+        ),
     )
 
 
-def _delivery(one: Mapping[str, Any], workflow: Mapping[str, Any], struck: set[int | None]) -> Markup:
+def _together(deliveries: Sequence[Mapping[str, Any]], struck: set[int | None]) -> Iterator[list[Mapping[str, Any]]]:
+    """Deliveries of one job that follow each other and were all put back: told once."""
+    group: list[Mapping[str, Any]] = []
+    for one in deliveries:
+        again = group and one["node"] == group[-1]["node"] and one["outcome"] == group[-1]["outcome"] == "deferred"
+        if group and not (again and not {one["number"], group[-1]["number"]} & struck):
+            yield group
+            group = []
+        group.append(one)
+    if group:
+        yield group
+
+
+def _delivery(group: Sequence[Mapping[str, Any]], workflow: Mapping[str, Any], struck: set[int | None]) -> Markup:
+    one = group[0]
     ran = [execution["node"] for execution in workflow["executions"] if execution["delivery"] == one["number"]]
     hit = one["number"] in struck
+    workers = ", ".join(dict.fromkeys(str(delivery["worker"]) for delivery in group))
     return tag(
         "li",
-        tag("span", f"worker {one['worker']}", class_="who"),
+        tag("span", f"worker {workers}", class_="who"),
         " job ",
         tag("code", one["node"]),
         f": ran {', '.join(ran)}; " if ran else ": ",
         tag("span", one["outcome"], class_="outcome"),
+        f", and {len(group) - 1} times more up to delivery {group[-1]['number']}" if len(group) > 1 else None,
         tag("strong", f" {MARK} here", class_="mark") if hit else None,
+        value=one["number"],
         class_="marked" if hit else None,
     )
 
@@ -205,4 +229,6 @@ def _delivery(one: Mapping[str, Any], workflow: Mapping[str, Any], struck: set[i
 def _events(events: Sequence[Mapping[str, Any]]) -> Markup:
     if not events:
         return tag("p", "Nothing was done to this run.", class_="note")
-    return join(tag("p", "What was done to the run:"), tag("ul", [tag("li", event["text"]) for event in events]))
+    return join(
+        tag("p", "What was done to the run:", class_="note"), tag("ul", [tag("li", event["text"]) for event in events])
+    )
