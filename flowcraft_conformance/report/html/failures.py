@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flowcraft_conformance.report.html.history import draw_history
-from flowcraft_conformance.report.html.markup import Child, Markup, prose, tag
+from flowcraft_conformance.report.html.markup import Child, Markup, command, prose, tag
 from flowcraft_conformance.report.html.workflow import draw_workflow
 from flowcraft_conformance.report.wording import causes_of, expiry, observed
 
@@ -82,11 +82,7 @@ def _causes(clause: Mapping[str, Any]) -> Child:
 def _commands(clause: Mapping[str, Any], replay: str) -> Child:
     if not clause["reproduce"]:
         return None
-    shown: list[Child] = [tag("h4", "Reproduce"), _command(clause["reproduce"])]
+    shown: list[Child] = [tag("h4", "Reproduce"), command(clause["reproduce"])]
     if replay:
-        shown += [tag("p", "This one schedule or plan alone:"), _command(replay)]
+        shown += [tag("p", "This one schedule or plan alone:"), command(replay)]
     return shown
-
-
-def _command(line: str) -> Markup:
-    return tag("pre", tag("code", line), class_="command")

@@ -58,6 +58,13 @@ def prose(value: str) -> Markup:
     return join([tag("code", part) if number % 2 else part for number, part in enumerate(parts)])
 
 
+def command(line: str) -> Markup:
+    """A command to be copied, broken between its words only."""
+    words = [tag("span", word) for word in line.split(" ")]
+    spaced = [piece for word in words for piece in (" ", word)][1:]
+    return tag("pre", tag("code", spaced), class_="command")
+
+
 def _number(value: str | int | float) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 

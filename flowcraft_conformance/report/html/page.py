@@ -9,7 +9,7 @@ from typing import Any
 
 from flowcraft_conformance.report.html.benchmarks import benchmarks_section
 from flowcraft_conformance.report.html.failures import failure_article
-from flowcraft_conformance.report.html.markup import Child, Markup, join, prose, raw, tag
+from flowcraft_conformance.report.html.markup import Child, Markup, command, join, prose, raw, tag
 from flowcraft_conformance.report.wording import (
     BROKEN,
     REPORT,
@@ -126,6 +126,8 @@ def _replay(clause: Mapping[str, Any], report: REPORT) -> str:
         return ""
     words = ["flowcraft-conformance", "replay", token, f"--{target['kind']}={target['spec']}"]
     words += [f"--clause={clause['id']}", f"--seed={report['seed']}"]
+    if report["profile"] != "standard":
+        words.append(f"--profile={report['profile']}")
     return shlex.join(words)
 
 
@@ -180,7 +182,7 @@ def _environment(report: REPORT) -> Markup:
         "section",
         tag("h2", "Environment"),
         tag("dl", rows),
-        [tag("p", "The whole run again:"), tag("pre", tag("code", again), class_="command")] if again else None,
+        [tag("p", "The whole run again:"), command(again)] if again else None,
         id="environment",
     )
 
