@@ -63,13 +63,20 @@ class Progress:
         self._last_line = time.monotonic()
         self._session: pytest.Session | None = None
         self._terminal: TextIO | None = None
+        self._counts_workers = False
 
     @property
     def _reporter(self) -> Any:
         return self._config.pluginmanager.get_plugin("terminalreporter")
 
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """With xdist it is the workers who collect and check: here their reports are counted."""
+        if self._config.getoption("dist", "no") != "no":
+            self._counts_workers = True
+            self.pytest_collection_finish(session)
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Know how much there is to do; with xdist it is the workers who collect."""
+        """Know how much there is to do."""
         self._session = session
         self._estimate = Estimate(len(session.items))
         self._terminal = self._open_terminal()
@@ -90,16 +97,38 @@ class Progress:
         with self._ticking(name):
             return (yield)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self) -> None:
+        """The terminal is about to be written to."""
+        self._clear_count()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self) -> None:
+        """The terminal is about to be written to."""
+        self._clear_count()
+
+    @pytest.hookimpl(trylast=True)
     def pytest_runtest_logfinish(self) -> None:
         """One check more is done."""
         self._estimate.done += 1
         if self._session is not None:
             self._estimate.total = max(self._estimate.total, self._session.testscollected)
+        if self._counts_workers and self._terminal is not None:
+            self._show(str(self._estimate))
         now = time.monotonic()
         if now - self._last_line >= _LINE_EVERY and self._in_log():
             self._last_line = now
             self._reporter.ensure_newline()
             self._reporter.write_line(f"flowcraft: {self._estimate}")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """The terminal is about to be written to."""
+        self._clear_count()
+
+    def _clear_count(self) -> None:
+        if self._counts_workers:
+            self._write(_BELOW)
 
     def _open_terminal(self) -> TextIO | None:
         """The terminal behind pytest's capturing; None where there is none, or where the checks write to it with -s."""

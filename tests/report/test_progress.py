@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def _on_terminal(folder: pytest.Pytester, *arguments: str) -> str:
     environment = {**os.environ, "COLUMNS": "100", "TERM": "xterm"}
     process = subprocess.Popen(command, cwd=folder.path, stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)
-    shown, deadline = b"", time.monotonic() + 60
+    shown, deadline = b"", time.monotonic() + 120
     try:
         while time.monotonic() < deadline:
             if select.select([ours], [], [], 0.2)[0]:
@@ -71,6 +72,16 @@ def test_a_terminal_sees_what_is_checked_and_keeps_its_lines(
     after = shown[shown.index("test_of_mine, 1 s") :]
     assert progress._UP in after
     assert after.index(progress._BELOW) < after.index("[100%]")
+
+
+def test_with_workers_the_terminal_sees_how_far_they_are(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tests = "import time, pytest\n@pytest.mark.parametrize('n', range(8))\ndef test_one(n): time.sleep(0.1)\n"
+    folder = prepare(pytester, monkeypatch, test_many=tests)
+    shown = _on_terminal(folder, "-n", "2")
+    assert re.search(r"7 of 8 checks in \d+ s, about \d+ s left", shown)
+    assert shown.rindex(progress._BELOW) < shown.index("8 passed")
 
 
 def test_with_s_the_terminal_belongs_to_the_checks(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
