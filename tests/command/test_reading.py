@@ -21,6 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "bad.json").write_text(json.dumps(failing_report()))
     (tmp_path / "none.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))  # so that what is added to it goes again
     return tmp_path
 
 
