@@ -23,6 +23,7 @@ from flowcraft_conformance.contract.verdicts import (
     Verdict,
 )
 from flowcraft_conformance.harness.backends import known_backends
+from flowcraft_conformance.harness.replay import ENDED_WELL
 from flowcraft_conformance.report.annotations import annotation_lines
 from flowcraft_conformance.report.failure_text import failure_text
 from flowcraft_conformance.report.files import write_reports
@@ -107,12 +108,15 @@ class Reporting:
     def _finding(self, item: pytest.Item, clause_id: str, call: pytest.CallInfo[None]) -> Finding:
         error = call.excinfo.value if call.excinfo is not None else None
         target, changed = self._target_of(item)
+        verdict, summary = _verdict(error), _summary(error)
+        if verdict is Verdict.PASS and self.options.replay is not None:
+            verdict, summary = Verdict.INCONCLUSIVE, f"{self.options.replay} {ENDED_WELL}"
         return Finding(
             target=target,
             clause=clause_id,
             test=getattr(item, "originalname", item.name),
-            verdict=_verdict(error),
-            summary=_summary(error),
+            verdict=verdict,
+            summary=summary,
             observed=error.observed if isinstance(error, ClauseViolation) else "",
             details=error.details if isinstance(error, ClauseViolation) else {},
             reproduce=self._reproduce(item, target, clause_id),

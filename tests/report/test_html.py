@@ -242,3 +242,11 @@ def test_a_job_that_is_put_back_again_and_again_is_told_once() -> None:
     items = read_page(html_report(made)).one("ol", class_="calls").all("li")
     assert [item.attributes["value"] for item in items] == ["0", "1", "3"]
     assert "worker 1, 2 job c: deferred, and 7 times more up to delivery 10" in items[2].text
+
+
+def test_the_places_where_two_states_differ_are_listed() -> None:
+    workflow = {**WORKFLOW["workflow"], "expected": "", "differences": ["_outputs.d.by: 'x' and not 'd'"]}  # type: ignore[dict-item]
+    made = report(clause("DLV-CRASH-01", "fail", details={"workflow": workflow}), verdict="not-conformant")
+    article = read_page(html_report(made)).one("article", id="DLV-CRASH-01")
+    assert article.one("ul", class_="differences").text == "_outputs.d.by: 'x' and not 'd'"
+    assert [term.text for term in article.all("dt")] == ["Got"]

@@ -22,7 +22,7 @@ def tell(problem: Problem) -> str:
     """The story in about 15 lines, without the run's own id."""
     trace = problem.trace
     lines = [f"graph:    {draw_graph(trace.scenario.blueprint)}"]
-    lines += [f"plan:     {what_happened(event, seen, trace)}" for event, seen in trace.happened[:4]]
+    lines += [f"plan:     {_event(event, seen, trace)}" for event, seen in trace.happened[:4]]
     if trace.plan.order:
         lines.append(f"order:    jobs are taken out of turn ({'-'.join(map(str, trace.plan.order))})")
     lines += _deliveries(trace)
@@ -30,8 +30,7 @@ def tell(problem: Problem) -> str:
     return "\n".join(lines).replace(f"{trace.run_id}:", "").replace(trace.run_id, "run")
 
 
-def what_happened(event: Event, seen: CallSeen, trace: Trace) -> str:
-    """One event of a plan in words: at which call, by whom, what."""
+def _event(event: Event, seen: CallSeen, trace: Trace) -> str:
     when = "after" if event.after else "before"
     who = "the client"
     if seen.delivery >= 0:
@@ -54,3 +53,8 @@ def _outcome(delivery: Delivery, trace: Trace) -> str:
     ran = [one.node for one in trace.executions if one.delivery == delivery.number]
     said = delivery.outcome + (f" ({str(delivery.error)[:70]})" if delivery.error is not None else "")
     return f"ran {', '.join(ran)}; {said}" if ran else said
+
+
+def what_happened(event: Event, seen: CallSeen, trace: Trace) -> str:
+    """One event of a plan in words: at which call, by whom, what."""
+    return _event(event, seen, trace)

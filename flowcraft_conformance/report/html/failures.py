@@ -40,7 +40,7 @@ _NO_MORE = "The check gives no more than its verdict."
 def _tells_outcome(clause: Mapping[str, Any], summary: str) -> bool:
     """Whether the drawing begins with what the summary says."""
     workflow = clause.get("details", {}).get("workflow")
-    return workflow is not None and workflow["got"] == summary
+    return workflow is not None and summary.startswith(workflow["got"])
 
 
 def _drawing(details: Mapping[str, Any], evidence: str, key: str) -> Child:

@@ -16,6 +16,7 @@ _GAP, _ROW_GAP = 20, 46
 _BEND = 28
 _LONGEST_NAME = 15
 _MOST_DRAWN = 40
+_MOST_DIFFERENCES = 20
 
 
 def draw_workflow(workflow: Mapping[str, Any], key: str) -> Markup:
@@ -25,6 +26,7 @@ def draw_workflow(workflow: Mapping[str, Any], key: str) -> Markup:
     return tag(
         "figure",
         _outcome(workflow["got"], workflow["expected"]),
+        _differences(workflow.get("differences", ())),
         _events(workflow["events"]),
         _graph(workflow, key)
         if small
@@ -44,7 +46,15 @@ def _outcome(got: str, expected: str) -> Markup:
         end = len(value) - rest
         return tag("dd", value[:same], tag("mark", value[same:end]) if end > same else None, value[end:])
 
-    return tag("dl", tag("dt", "Got"), shown(got), tag("dt", "Expected"), shown(expected))
+    wanted = [tag("dt", "Expected"), shown(expected)] if expected else []
+    return tag("dl", tag("dt", "Got"), shown(got), wanted)
+
+
+def _differences(differences: Sequence[str]) -> Markup | None:
+    """The places where two states differ."""
+    if not differences:
+        return None
+    return tag("ul", [tag("li", tag("code", one)) for one in differences[:_MOST_DIFFERENCES]], class_="differences")
 
 
 def _alike_at_start(one: str, other: str) -> int:
