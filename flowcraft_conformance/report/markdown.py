@@ -22,7 +22,7 @@ from flowcraft_conformance.report.wording import (
     title_of_group,
 )
 
-_ACTIVE = re.compile(r"([\\`*_{}\[\]<>()#+!|~@-])")
+_ACTIVE = re.compile(r"([\\`*_{}\[\]<>#|~@])")
 _LONGEST_EVIDENCE = 6000
 """Characters: a comment on GitHub holds 65,536, and several clauses may fail."""
 
@@ -35,6 +35,14 @@ def markdown_report(report: REPORT) -> str:
 def markdown_text(value: str) -> str:
     """Text that is shown as it is: nothing in it is markup, a mention or a link."""
     return _ACTIVE.sub(r"\\\1", " ".join(value.split()))
+
+
+def markdown_prose(value: str) -> str:
+    """Text of the catalogue: what stands between backticks is code, the rest is shown as it is."""
+    parts = value.split("`")
+    if len(parts) % 2 == 0:
+        return markdown_text(value)
+    return "`".join(part if number % 2 else _ACTIVE.sub(r"\\\1", part) for number, part in enumerate(parts))
 
 
 def fenced(value: str) -> str:
@@ -90,7 +98,7 @@ def _broken(clause: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield f"#### {clause['id']} · {clause['level']} · {SYMBOLS[clause['verdict']]} {clause['verdict']}"
     yield ""
-    yield f"> {markdown_text(clause['title'])}"
+    yield f"> {markdown_prose(clause['title'])}"
     yield ""
     if known := clause.get("known_failure"):
         link = f" (<{html.escape(known['link'])}>)" if known["link"] else ""
@@ -107,10 +115,10 @@ def _broken(clause: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield fenced(evidence[:_LONGEST_EVIDENCE])
     yield ""
-    yield f"**Why it matters.** {markdown_text(clause['why'])}"
+    yield f"**Why it matters.** {markdown_prose(clause['why'])}"
     yield ""
     for cause in causes_of(clause["id"]):
-        yield f"- {markdown_text(cause)}"
+        yield f"- {markdown_prose(cause)}"
     yield ""
     if clause["reproduce"]:
         yield fenced(clause["reproduce"])

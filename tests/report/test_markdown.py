@@ -9,7 +9,7 @@ from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.verdicts import RunVerdict, Verdict
 from flowcraft_conformance.report.annotations import annotation_lines
 from flowcraft_conformance.report.findings import TargetName
-from flowcraft_conformance.report.markdown import fenced, markdown_report, markdown_text
+from flowcraft_conformance.report.markdown import fenced, markdown_prose, markdown_report, markdown_text
 from flowcraft_conformance.report.results import ClauseResult, TargetResult
 from tests.report.samples import clause, failing_report, report
 
@@ -36,6 +36,11 @@ def test_nothing_of_a_target_is_markup_outside_of_code() -> None:
     outside = re.sub(r"^(`{3,})text$.*?^\1$", "", text, flags=re.MULTILINE | re.DOTALL)
     assert not re.search(r"(?<!\\)<script|(?<!\\)@everyone|(?<!\\)\]\(", outside)
     assert markdown_text("a\n# b *c*") == r"a \# b \*c\*"
+
+
+def test_code_of_the_catalogue_stays_code() -> None:
+    assert markdown_prose("an `all` join, a_b") == r"an `all` join, a\_b"
+    assert markdown_prose("one ` alone") == r"one \` alone"
 
 
 def test_a_fence_is_longer_than_any_in_the_text() -> None:
