@@ -72,4 +72,8 @@ def test_the_command_line_on_what_they_wrote(wheel: Path, repository: Path) -> N
 def test_the_wheel_ships_types_schema_and_no_tests(wheel: Path) -> None:
     shipped = {str(path.relative_to(wheel)) for path in wheel.rglob("*") if path.is_file()}
     assert {"flowcraft_conformance/py.typed", "flowcraft_conformance/report/schema.json"} <= shipped
+    assert {
+        "flowcraft_conformance/report/html/style.css",
+        "flowcraft_conformance/command/templates/conformance.yml.txt",
+    } <= shipped
     assert not [path for path in shipped if path.startswith("tests")]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import Any
 
 from flowcraft_conformance.contract.clauses.model import Level
 
@@ -43,15 +44,16 @@ def run_verdict(clauses: Iterable[tuple[Level, Verdict]], *, strict: bool = Fals
 
 
 class ClauseViolation(AssertionError):
-    """A check saw the target break its clause. ``observed``: the shrunk history or program, as text; ``replay``: of a
-    captured run what ``--flowcraft-replay`` takes.
+    """A check saw the target break its clause.
+
+    ``observed``: the shrunk history or program, as text. ``details``: the same as JSON values, for reports to draw.
     """
 
-    def __init__(self, summary: str, observed: str = "", *, replay: str = "") -> None:
+    def __init__(self, summary: str, observed: str = "", details: Mapping[str, Any] | None = None) -> None:
         super().__init__(summary)
         self.summary = summary
         self.observed = observed
-        self.replay = replay
+        self.details = dict(details or {})
 
 
 class Inconclusive(Exception):

@@ -15,9 +15,10 @@ from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
 from flowcraft_conformance.contract.protocols import DistributedAdapter, IAsyncContext, ICoordinationStore
-from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
+from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, NotApplicable
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.bench import BenchSettings, hash_text
+from flowcraft_conformance.harness.captured.details import details_of_run
 from flowcraft_conformance.harness.captured.judging import Also, Problem, Trace, judge
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.replay import Replay
@@ -162,6 +163,8 @@ class AdapterBench:
         self.settings = target.settings
         self.name = name
         self.seed = self.settings.seed ^ (hash_text(name) & 0x7FFFFFFF)
+        self.replayed = False
+        """Whether the run that is to be replayed was one of this check's."""
 
     def random(self) -> Random:
         """A generator: the same seed and check give the same numbers."""
@@ -188,12 +191,29 @@ class AdapterBench:
             raise Inconclusive(f"{error}: the adapter is slow, or a call of it never returns") from None
 
     def captured(self) -> Captured:
-        """Captured runs on this adapter."""
+        """Captured runs on this adapter.
+
+        Raises:
+            NotApplicable: only one run is replayed.
+        """
+        if self.settings.replay is not None:
+            raise NotApplicable(f"only {self.settings.replay} is replayed, and this check searches for no plan")
+        return self._captured()
+
+    def _captured(self) -> Captured:
         return Captured(self.target.harness, f"r{uuid.uuid4().hex[:8]}")
 
     def trace(self, scenario: Scenario, *events: Event) -> Trace:
-        """One run, with these events."""
-        return self.run(self.captured().run_plan(scenario, Plan(events)))
+        """One run, with these events.
+
+        Raises:
+            NotApplicable: only one run is replayed, and it is another one.
+        """
+        if self.settings.replay is not None:
+            replay = Replay.decode(self.settings.replay)
+            self.replayed = replay.on(scenario) is not None and replay.plan == Plan(events)
+        captured = self._captured() if self.replayed else self.captured()
+        return self.run(captured.run_plan(scenario, Plan(events)))
 
     def expected(self, scenario: Scenario) -> PossibleOutcomes:
         """What a run may come to; worked out once for all checks of the target."""
@@ -212,6 +232,7 @@ class AdapterBench:
         """
         if self.settings.replay is not None:
             self._replay([scenario], None, also)
+            return
         allowed = asyncio.run(scenario.one_outcome()) if any_order else self.expected(scenario)
         problem = judge(self.trace(scenario), allowed, also)
         if problem is not None:
@@ -279,6 +300,7 @@ class AdapterBench:
         """
         if self.settings.replay is not None:
             self._replay([scenario], None, also)
+            return
         allowed = self.expected(scenario)
 
         async def body() -> Problem | None:
@@ -308,6 +330,7 @@ class AdapterBench:
         chosen = list(scenarios)
         if self.settings.replay is not None:
             self._replay(chosen, None, None)
+            return
         self._search(chosen, (), None, None, None, orders=False, share=None)
 
     def search(
@@ -333,6 +356,7 @@ class AdapterBench:
         chosen = list(scenarios)
         if self.settings.replay is not None:
             self._replay(chosen, allowed, also)
+            return
         self._search(chosen, kinds, allowed, also, when_plain, orders=orders, share=share)
 
     def _search(
@@ -383,21 +407,22 @@ class AdapterBench:
         return again is not None and again.rule == problem.rule
 
     def _replay(self, chosen: Sequence[Scenario], allowed: PossibleOutcomes | None, also: Also | None) -> None:
-        """Do again the one run that was asked for.
+        """Do again the one run that was asked for, where it is on one of these scenarios.
 
         Raises:
             ClauseViolation: it is as wrong as it was.
-            Inconclusive: it is right now, or this check has no such run.
         """
-        replay = Replay.decode(str(self.settings.replay))
+        try:
+            replay = Replay.decode(str(self.settings.replay))
+        except ValueError:
+            raise NotApplicable(f"only {self.settings.replay} is replayed, which is no plan") from None
         scenarios = [fitting for one in chosen if (fitting := replay.on(one)) is not None]
         for scenario in scenarios:
-            trace = self.run(self.captured().run_plan(scenario, replay.plan))
+            self.replayed = True
+            trace = self.run(self._captured().run_plan(scenario, replay.plan))
             problem = judge(trace, allowed or self.expected(scenario), also)
             if problem is not None:
                 raise violation(problem)
-        said = "ended as it should" if scenarios else "is none of this check's"
-        raise Inconclusive(f"the run {replay.name}/{replay.plan.encode()} {said}; nothing else was tried")
 
 
 WRONG_WHEN_PLAIN = (
@@ -407,6 +432,6 @@ WRONG_WHEN_PLAIN = (
 
 def violation(problem: Problem) -> ClauseViolation:
     """The problem as what a check raises."""
-    trace = problem.trace
-    replay = Replay.of(trace.scenario, trace.plan).encode()
-    return ClauseViolation(problem.headline.replace(trace.run_id, "run"), tell(problem), replay=replay)
+    return ClauseViolation(
+        problem.headline.replace(problem.trace.run_id, "run"), tell(problem), details_of_run(problem)
+    )

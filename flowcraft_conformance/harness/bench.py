@@ -18,10 +18,10 @@ from hypothesis.strategies import SearchStrategy
 from flowcraft_conformance.checking.clock import VirtualClock
 from flowcraft_conformance.checking.exploration import explore
 from flowcraft_conformance.contract.capabilities import Capabilities
-from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
-from flowcraft_conformance.harness.calls import Recorder, TargetRaised, outcome_of
+from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, NotApplicable
+from flowcraft_conformance.harness.calls import CallRecord, Recorder, TargetRaised, outcome_of
 from flowcraft_conformance.harness.errors import CallTimeoutError, describe_error
-from flowcraft_conformance.harness.evidence import trace
+from flowcraft_conformance.harness.evidence import violation
 from flowcraft_conformance.harness.health import HUNG_WITHIN, Health
 from flowcraft_conformance.harness.loop import LoopThread, bounded
 from flowcraft_conformance.harness.profile import PROFILES, Profile
@@ -55,10 +55,10 @@ class BenchSettings:
     surroundings: Surroundings = field(default_factory=Surroundings)
     """Other processes with the target in them, and the proxies in front of its servers."""
     health: Health = field(default_factory=Health)
+    replay: str | None = None
+    """The token of the one schedule or plan that is run; checks that search for none then do not apply."""
     memo: dict[str, Any] = field(default_factory=dict)
     """What several checks of this target share, such as one wait for many TTLs."""
-    replay: str | None = None
-    """The one captured run to do again, in place of all others."""
 
 
 class Space:
@@ -83,7 +83,7 @@ class Space:
 
     def violated(self, summary: str) -> ClauseViolation:
         """A violation that shows the calls of this example, the last one marked."""
-        return ClauseViolation(summary, trace(self.recorder.records, hide=self.name))
+        return violation(summary, self.recorder.records, hide=self.name)
 
     def own_health(self) -> None:
         """From here on a call that hangs is this example's own matter.
@@ -176,9 +176,19 @@ class Bench(Generic[SpaceT]):
 
         Raises:
             ClauseViolation: the body said so, a call raised where none should, or a call did not return in time.
+            NotApplicable: only a schedule or a plan is replayed.
         """
+        self._refuse_in_replay()
+        return self.try_out(body)
+
+    def try_out(self, body: Callable[[SpaceT], Awaitable[T]]) -> T:
+        """The same, to find out what a target can do and not to judge it."""
         with self._on_the_first_loop():
             return self._on_loop(self._in_one_space(body))
+
+    def _refuse_in_replay(self) -> None:
+        if self.settings.replay is not None:
+            raise NotApplicable(f"only {self.settings.replay} is replayed, and this check searches for no schedule")
 
     def explore(
         self,
@@ -192,6 +202,7 @@ class Bench(Generic[SpaceT]):
 
         ``share``: only one in so many of the profile's examples, where one example holds several.
         """
+        self._refuse_in_replay()
         profile = self.settings.profile
         clients: dict[Any, Any] = {}
         stack = AsyncExitStack()
@@ -230,7 +241,7 @@ class Bench(Generic[SpaceT]):
             )
         except CallTimeoutError as error:
             health.note(error, started)
-            raise self._hung(error, previously, "") from None
+            raise self._hung(error, previously, ()) from None
 
     @contextlib.contextmanager
     def _on_the_first_loop(self) -> Iterator[None]:
@@ -266,18 +277,20 @@ class Bench(Generic[SpaceT]):
         try:
             return await body()
         except TargetRaised as raised:
-            observed = trace(space.recorder.records, hide=space.name, marked=(raised.record,))
-            raise ClauseViolation(str(raised), observed) from raised.error
+            marked = (raised.record,)
+            raise violation(str(raised), space.recorder.records, hide=space.name, marked=marked) from raised.error
         except CallTimeoutError as error:
             if previously is None and self.settings.health.hung_call is None:  # in an example with a health of its own
                 self.settings.health.note(error, started)
-            raise self._hung(error, previously, trace(space.recorder.records, hide=space.name)) from None
+            raise self._hung(error, previously, space.recorder.records, space.name) from None
 
     @staticmethod
-    def _hung(error: CallTimeoutError, previously: str | None, observed: str) -> Exception:
+    def _hung(
+        error: CallTimeoutError, previously: str | None, records: Sequence[CallRecord], hide: str = ""
+    ) -> Exception:
         if previously is not None:
             return Inconclusive(f"{error}; this target had hung before, in {previously}")
-        return ClauseViolation(str(error), observed)
+        return violation(str(error), records, hide=hide)
 
     def space(self, stack: AsyncExitStack) -> SpaceT:
         """A space with clients of its own, for who runs the examples in another way."""

@@ -8,10 +8,21 @@ from typing import Any
 
 from flowcraft_conformance.checking.drawing import DrawnCall, draw_sequence, draw_time_line, shorten
 from flowcraft_conformance.contract.payloads import DeleteOp, SetOp
+from flowcraft_conformance.contract.verdicts import ClauseViolation
 from flowcraft_conformance.harness.calls import CallRecord
+from flowcraft_conformance.harness.details import details_of_calls
 
 SEPARATOR = "-"
 """Between an example's own prefix and a key: a character that no store treats as special."""
+
+
+def violation(
+    summary: str, records: Sequence[CallRecord], *, hide: str, marked: Sequence[CallRecord] | None = None
+) -> ClauseViolation:
+    """A violation that shows these calls as :func:`trace` does, and has them for reports to draw."""
+    chosen = [*marked] if marked is not None else [*records[-1:]]
+    drawn = [draw(record, hide, marked=any(record is one for one in chosen)) for record in records]
+    return ClauseViolation(summary, trace(records, hide=hide, marked=marked), details_of_calls(drawn))
 
 
 def trace(records: Sequence[CallRecord], *, hide: str, marked: Sequence[CallRecord] | None = None) -> str:

@@ -14,6 +14,7 @@ from flowcraft_conformance.checking.linearizability import LinearizabilityVerdic
 from flowcraft_conformance.checking.models import Model
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
 from flowcraft_conformance.harness.bench import Space
+from flowcraft_conformance.harness.details import details_of_calls
 from flowcraft_conformance.harness.evidence import SEPARATOR
 
 _MOST_STEPS = 2_000_000
@@ -64,17 +65,16 @@ def judge_history(
     if result.verdict is LinearizabilityVerdict.VIOLATION:
         contradiction = smallest_contradiction(result.failing_operations, model)
         clients = len({operation.client for operation in operations})
+        drawn = _drawn(space, contradiction)
         raise ClauseViolation(
-            f"{clients} concurrent clients saw what no order of their calls explains", _told(space, contradiction)
+            f"{clients} concurrent clients saw what no order of their calls explains",
+            f"{_said(contradiction)}:\n{draw_time_line(drawn)}",
+            details_of_calls(drawn),
         )
 
 
-def _told(space: Space, contradiction: Contradiction) -> str:
-    """The calls that contradict each other, marked, with the others beside them where these are few."""
+def _said(contradiction: Contradiction) -> str:
     calls, others = contradiction.calls, contradiction.others
-    shown = list(calls[-_DRAWN:])
-    if len(calls) + len(others) <= _DRAWN:
-        shown += others
     said = "The marked call cannot have" if len(calls) == 1 else f"The {len(calls)} marked calls cannot all have"
     said += " returned what is drawn"
     if others:
@@ -83,11 +83,19 @@ def _told(space: Space, contradiction: Contradiction) -> str:
             if len(others) > 1
             else ", with or without the other"
         )
-    hidden = "" if len(calls) <= _DRAWN else f" (the last {_DRAWN} are drawn)"
-    return f"{said}{hidden}:\n" + draw_time_line([_drawn(space, one, marked=one in calls) for one in shown])
+    return said + ("" if len(calls) <= _DRAWN else f" (the last {_DRAWN} are drawn)")
 
 
-def _drawn(space: Space, operation: Operation, *, marked: bool) -> DrawnCall:
+def _drawn(space: Space, contradiction: Contradiction) -> list[DrawnCall]:
+    """The calls that contradict each other, marked, with the others beside them where these are few."""
+    calls, others = contradiction.calls, contradiction.others
+    shown = list(calls[-_DRAWN:])
+    if len(calls) + len(others) <= _DRAWN:
+        shown += others
+    return [_drawn_call(space, one, marked=one in calls) for one in shown]
+
+
+def _drawn_call(space: Space, operation: Operation, *, marked: bool) -> DrawnCall:
     outcome = "never returned" if operation.end is None else f"-> {shorten(operation.output)}"
     text = str(operation.input).replace(space.name + SEPARATOR, "")
     return DrawnCall(operation.client, text, outcome, operation.start, operation.end, marked)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import itertools
 import random
 import time
 from asyncio.mixins import _LoopBoundMixin
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
@@ -146,9 +147,10 @@ def search_schedules(
         raise NotApplicable(reason)
     profile = bench.settings.profile
     started = time.monotonic()
+    search = _search if bench.settings.replay is None else _replay
     try:
         run_in_thread(
-            lambda: _search(bench, body, programs),
+            lambda: search(bench, body, programs),
             within=profile.check_seconds + bench.call_seconds,
             what=f"the schedule search of {bench.name}",
         )
@@ -161,10 +163,8 @@ def search_schedules(
 
 def _search(bench: Bench[SpaceT], body: Callable[[SpaceT, random.Random, int], Awaitable[None]], programs: int) -> None:
     profile = bench.settings.profile
-    loop = DeterministicLoop()
     until = time.monotonic() + profile.search_seconds
-    state = random.getstate()
-    try:
+    with _own_loop() as loop:
         for program in range(programs):
             search = ScheduleSearch(_scenario(bench, loop, body, program), seed=bench.seed, program=program, loop=loop)
             failure = _failure(bench, search, max(profile.schedules // programs, _FEWEST), until)
@@ -174,6 +174,34 @@ def _search(bench: Bench[SpaceT], body: Callable[[SpaceT, random.Random, int], A
                 raise _violation(search, failure)
             if time.monotonic() > until:
                 return
+
+
+def _replay(bench: Bench[SpaceT], body: Callable[[SpaceT, random.Random, int], Awaitable[None]], programs: int) -> None:
+    """The one schedule of the token, on the program that it names."""
+    token = str(bench.settings.replay)
+    try:
+        schedule = Schedule.decode(token)
+    except ValueError:
+        raise NotApplicable(f"only {token} is replayed, which is no schedule") from None
+    if schedule.program >= programs:
+        raise NotApplicable(f"only {token} is replayed, and this check has no program {schedule.program}")
+    with _own_loop() as loop:
+        scenario = _scenario(bench, loop, body, schedule.program)
+        search = ScheduleSearch(scenario, seed=bench.seed, program=schedule.program, loop=loop)
+        error = search.run(schedule.choices)
+        if error is not None:
+            failure = ScheduleFailure(schedule, error, 1)
+            _blame(bench, failure)
+            raise _violation(search, failure)
+
+
+@contextlib.contextmanager
+def _own_loop() -> Iterator[DeterministicLoop]:
+    """A deterministic loop; afterwards nothing is left that was bound to it."""
+    loop = DeterministicLoop()
+    state = random.getstate()
+    try:
+        yield loop
     finally:
         random.setstate(state)
         _unbind(loop)
@@ -254,7 +282,10 @@ def _violation(search: ScheduleSearch, failure: ScheduleFailure) -> ClauseViolat
     deviations = len(failure.schedule.deviations)
     order = "in asyncio's own order" if not deviations else f"where {deviations} step(s) leave asyncio's order"
     head = [f"schedule {failure.schedule.encode()}, {order}" + ("" if again else "; it did not fail again")]
-    return ClauseViolation(_summary(error), "\n".join([*head, *tell_steps(story)]))
+    details = {**(error.details if isinstance(error, ClauseViolation) else {}), "token": failure.schedule.encode()}
+    if "calls" in details:
+        details["unit"] = "steps"
+    return ClauseViolation(_summary(error), "\n".join([*head, *tell_steps(story)]), details)
 
 
 def _summary(error: Exception) -> str:
@@ -285,7 +316,7 @@ def _why_not(bench: Bench[Any]) -> str | None:
 def _tried_out(bench: Bench[Any]) -> str | None:
     before = bench.settings.loop.events_from_outside
     try:
-        bench.run(lambda space: space.touch())
+        bench.try_out(lambda space: space.touch())
     except (ClauseViolation, Inconclusive) as error:
         return f"a first call failed: {error}"
     if bench.settings.loop.events_from_outside != before:

@@ -91,6 +91,15 @@ async def open_client(stack: AsyncExitStack, factory: Callable[..., Any], *argum
     return made
 
 
+def way_to_open(factory: Callable[..., Any]) -> str:
+    """What the factory gives, as far as can be told without calling it: value, awaitable or context manager."""
+    if inspect.iscoroutinefunction(factory):
+        return "awaitable"
+    inner = getattr(factory, "__wrapped__", None)
+    opens = hasattr(factory, "__aenter__") if isinstance(factory, type) else inspect.isasyncgenfunction(inner)
+    return "context manager" if opens else "value"
+
+
 _CALLABLE_HINTS = {
     Target.STORE: "Name a class or function without arguments that gives an ICoordinationStore.",
     Target.CONTEXT: "Name a class or function that takes a run id and gives an IAsyncContext.",

@@ -18,7 +18,7 @@ from flowcraft_conformance.checking.coordination_model import KeyTimeline, Raise
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
 from flowcraft_conformance.harness.calls import Recorder, StoreClient, TargetRaised
 from flowcraft_conformance.harness.errors import CallTimeoutError
-from flowcraft_conformance.harness.evidence import SEPARATOR, trace
+from flowcraft_conformance.harness.evidence import SEPARATOR, trace, violation
 from flowcraft_conformance.harness.spaces import StoreBench, StoreSpace
 
 Program = Callable[["ProgramRun"], Awaitable[None]]
@@ -158,7 +158,9 @@ class ProgramRun:
 
     def violated(self, summary: str) -> ClauseViolation:
         """A violation that shows this program's calls, with their times."""
-        return ClauseViolation(summary, timed_trace(self.recorder, hide=self.space.key(self.name)))
+        hide = self.space.key(self.name)
+        details = violation(summary, self.recorder.records, hide=hide).details
+        return ClauseViolation(summary, timed_trace(self.recorder, hide=hide), details)
 
 
 def timed_trace(recorder: Recorder, hide: str) -> str:

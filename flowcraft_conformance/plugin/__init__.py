@@ -37,6 +37,7 @@ _DEFAULTS = {
     "flowcraft_seed": None,
     "flowcraft_benchmark": False,
     "flowcraft_benchmark_plot": None,
+    "flowcraft_replay": None,
 }
 
 
@@ -59,7 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="write a report; the suffix decides the format: .json (repeatable)",
+        help="write a report; the suffix decides the format: .json, .html or .md (repeatable)",
     )
     group.addoption(
         "--flowcraft-strict", action="store_true", help="a SHOULD counts as a MUST, inconclusive as failure"
@@ -85,7 +86,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--flowcraft-benchmark-plot", metavar="PATH", help="draw patch against full write by state size as an .svg file"
     )
     group.addoption("--flowcraft-seed", metavar="N", help="repeat the run that had this seed")
-    group.addoption("--flowcraft-replay", metavar="RUN", help="do one captured run again, as a failure names it")
+    group.addoption(
+        "--flowcraft-replay",
+        metavar="TOKEN",
+        help="do one schedule or captured run again, with the seed of its run and -k CLAUSE",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from flowcraft_conformance.contract.clauses.model import Target
-from flowcraft_conformance.harness.captured.replay import Replay
 from flowcraft_conformance.harness.profile import PROFILES, Profile
+from flowcraft_conformance.harness.replay import is_token
 from flowcraft_conformance.harness.target import TargetSpec
+from flowcraft_conformance.report.files import WRITERS
 from flowcraft_conformance.report.known_failures import KnownFailure, KnownFailuresError, read_known_failures
-
-REPORT_SUFFIXES = (".json",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class KitOptions:
     proxy_variables: tuple[str, ...]
     benchmark: bool
     plot: Path | None
-    replay: str | None = None
+    replay: str | None
 
 
 def read_options(config: pytest.Config) -> KitOptions:
@@ -97,13 +96,6 @@ def _profile(name: str) -> Profile:
     return PROFILES[name]
 
 
-def _replay(text: str | None) -> str | None:
-    try:
-        return None if text is None else Replay.decode(text).encode()
-    except ValueError as error:
-        raise pytest.UsageError(f"--flowcraft-replay: {error}") from error
-
-
 def _variable(text: str) -> str:
     if not text.isidentifier():
         raise pytest.UsageError(
@@ -124,12 +116,20 @@ def _seed(config: pytest.Config) -> int:
     return int(text)
 
 
+def _replay(token: str | None) -> str | None:
+    if token is not None and not is_token(token):
+        raise pytest.UsageError(
+            f"--flowcraft-replay={token}: no token; one of a schedule looks like 0:3=1+17=2, "
+            "one of a captured run like diamond/c41+"
+        )
+    return token
+
+
 def _report(config: pytest.Config, text: str) -> Path:
     path = config.invocation_params.dir / text
-    if path.suffix not in REPORT_SUFFIXES:
+    if path.suffix not in WRITERS:
         raise pytest.UsageError(
-            f"--flowcraft-report={text}: the suffix decides the format, and this version writes "
-            f"{', '.join(REPORT_SUFFIXES)}"
+            f"--flowcraft-report={text}: the suffix decides the format; choose {', '.join(WRITERS)}"
         )
     if path.is_dir() or not path.parent.is_dir():
         problem = "is a folder" if path.is_dir() else f"cannot be written: there is no folder {path.parent}"

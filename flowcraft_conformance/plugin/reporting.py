@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib
+import os
 import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flowcraft_conformance.benchmarks.plot import Plotted, draw
 from flowcraft_conformance.contract.clauses import clause as look_up
 from flowcraft_conformance.contract.clauses import clauses_for
 from flowcraft_conformance.contract.clauses.model import Level
@@ -21,11 +24,16 @@ from flowcraft_conformance.contract.verdicts import (
     Unsupported,
     Verdict,
 )
+from flowcraft_conformance.harness.adapter_bench import AdapterBench
 from flowcraft_conformance.harness.backends import known_backends
 from flowcraft_conformance.harness.bench import Bench
+from flowcraft_conformance.harness.replay import ENDED_WELL, NONE_OF_ITS_OWN
+from flowcraft_conformance.report.annotations import annotation_lines
 from flowcraft_conformance.report.failure_text import failure_text
+from flowcraft_conformance.report.files import write_reports
 from flowcraft_conformance.report.findings import Finding, TargetName
-from flowcraft_conformance.report.json_report import Environment, write_reports
+from flowcraft_conformance.report.json_report import Environment
+from flowcraft_conformance.report.known_failures import KnownFailure
 from flowcraft_conformance.report.results import TargetFindings, TargetResult
 from flowcraft_conformance.report.terminal import summary_lines
 from flowcraft_conformance.suites.registry import required_tests
@@ -50,6 +58,8 @@ class Reporting:
         self._shared: dict[str, bool] = {}
         self._problem = ""
         self.benchmarks_of: Callable[[TargetName], Sequence[Mapping[str, Any]]] = lambda _: ()
+        self._started = datetime.datetime.now(tz=datetime.UTC)
+        self._interrupted = False
 
     # Before the run
 
@@ -106,15 +116,20 @@ class Reporting:
     def _finding(self, item: pytest.Item, clause_id: str, call: pytest.CallInfo[None]) -> Finding:
         error = call.excinfo.value if call.excinfo is not None else None
         target, changed = self._target_of(item)
-        line, details = _noted(item) if error is None else ("", "")
+        verdict, summary = _verdict(error), _summary(error)
+        line, noted = _noted(item) if error is None else ("", "")
+        if verdict is Verdict.PASS and self.options.replay is not None:
+            verdict, line = Verdict.INCONCLUSIVE, f"{self.options.replay} {_ended(item)}"
+        details = error.details if isinstance(error, ClauseViolation) else {}
         return Finding(
             target=target,
             clause=clause_id,
             test=getattr(item, "originalname", item.name),
-            verdict=_verdict(error),
-            summary=_summary(error) or line,
-            observed=error.observed if isinstance(error, ClauseViolation) else details,
-            reproduce=self._reproduce(item, target, clause_id, getattr(error, "replay", "")),
+            verdict=verdict,
+            summary=summary or line,
+            observed=error.observed if isinstance(error, ClauseViolation) else noted,
+            details=details,
+            reproduce=self._reproduce(item, target, clause_id, _run_of(details)),
             duration_seconds=call.duration,
             applies=not isinstance(error, NotApplicable),
             changed=changed,
@@ -162,8 +177,8 @@ class Reporting:
 
     def _excuse(self, finding: Finding) -> str:
         known = self.options.known_failures.get(finding.clause)
-        if known is not None:
-            return f"known failure of {finding.clause}: {known.reason}"
+        if known is not None and not known.expired:
+            return f"known failure of {finding.clause}: {known}"
         if look_up(finding.clause).level is Level.SHOULD and not self.options.strict:
             return f"{finding.clause} [SHOULD] is not met: {finding.summary}"
         return ""
@@ -191,6 +206,10 @@ class Reporting:
         """What has come in for a target named by an option so far."""
         return list(self._targets[target].findings.values())
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """The run was broken off: what was not reached stays untested, and the reports say why."""
+        self._interrupted = True
+
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Any:
         """Write the reports, and fail the run where a clause passes that is known to fail, or strictly is unclear."""
@@ -199,7 +218,8 @@ class Reporting:
             return outcome
         results = self.results()
         self._write(results)
-        if session.exitstatus == pytest.ExitCode.OK and any(self._fails(result) for result in results):
+        fails = bool(self._expired()) or any(self._fails(result) for result in results)
+        if session.exitstatus == pytest.ExitCode.OK and fails:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._problem:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
@@ -209,12 +229,17 @@ class Reporting:
         passes_unexpectedly = any(clause.verdict is Verdict.UNEXPECTED_PASS for clause in result.clauses)
         return passes_unexpectedly or (self.options.strict and result.verdict is RunVerdict.INCONCLUSIVE)
 
+    def _expired(self) -> list[KnownFailure]:
+        return [entry for entry in self.options.known_failures.values() if entry.expired]
+
     def _write(self, results: list[TargetResult]) -> None:
         results = [replace(result, benchmarks=tuple(self.benchmarks_of(result.target))) for result in results]
-        environment = Environment(self.options.profile.name, self.options.seed, known_backends())
+        environment = Environment(
+            self.options.profile.name, self.options.seed, known_backends(), self._started, self._interrupted
+        )
         for path in self.options.reports:
             try:
-                write_reports(path, results, environment)
+                write_reports(path, results, environment, _plot_of)
             except OSError as error:
                 self._problem = f"the report {path} could not be written: {error.strerror}"
 
@@ -226,6 +251,16 @@ class Reporting:
         for result in self.results():
             for line in summary_lines(result):
                 terminalreporter.write_line(line.text, **line.markup)
+            if os.environ.get("GITHUB_ACTIONS") == "true":
+                for annotation in annotation_lines(result):
+                    terminalreporter.write_line(annotation)
+        if self._interrupted:
+            terminalreporter.write_line("the run was broken off: what was not reached is untested", yellow=True)
+        for entry in self._expired():
+            terminalreporter.write_line(
+                f"known failure {entry.clause} expired on {entry.expires}: mend it, or renew its entry ({entry})",
+                red=True,
+            )
         if self._problem:
             terminalreporter.write_line(self._problem, red=True)
 
@@ -234,6 +269,23 @@ def _noted(item: pytest.Item) -> tuple[str, str]:
     """What a check that passed has measured, in one line and in full."""
     arguments = getattr(item, "funcargs", {}).values()
     return next((note for bench in arguments if isinstance(bench, Bench) for note in bench.notes), ("", ""))
+
+
+def _plot_of(report: Mapping[str, Any]) -> str | None:
+    """The benchmarks of a report, drawn; None where there are none."""
+    return draw([Plotted(report["target"]["spec"], report["benchmarks"])])
+
+
+def _run_of(details: Mapping[str, Any]) -> str:
+    """The captured run that showed a failure; what comes of a schedule depends on the check's programs too."""
+    return str(details.get("token", "")) if "workflow" in details else ""
+
+
+def _ended(item: pytest.Item) -> str:
+    """What became of a replay that did not fail."""
+    arguments = getattr(item, "funcargs", {}).values()
+    strange = any(isinstance(bench, AdapterBench) and not bench.replayed for bench in arguments)
+    return NONE_OF_ITS_OWN if strange else ENDED_WELL
 
 
 def _skip(report: pytest.TestReport, said: str) -> None:

@@ -25,6 +25,7 @@ from flowcraft_conformance.harness.target import LoadedTarget, TargetSpec, load_
 from flowcraft_conformance.plugin.benchmarking import CHECKS, Benchmarking
 from flowcraft_conformance.plugin.leftovers import Leftovers
 from flowcraft_conformance.plugin.options import read_options
+from flowcraft_conformance.plugin.progress import Progress
 from flowcraft_conformance.plugin.reporting import Reporting
 from flowcraft_conformance.report.findings import TargetName
 from flowcraft_conformance.suites.registry import PACKAGED, file_of, suites_for
@@ -72,6 +73,8 @@ class KitSession:
         self.reporting = Reporting(config, self.options)
         config.pluginmanager.register(self.reporting, "flowcraft_conformance_reporting")
         self.benchmarking = Benchmarking(self) if self.options.benchmark else None
+        if not self.is_worker:
+            config.pluginmanager.register(Progress(config), "flowcraft_conformance_progress")
 
     @property
     def is_worker(self) -> bool:
@@ -216,6 +219,7 @@ class KitSession:
         overridden = not any(target.factory is factory for target in named)
         settings = self._settings_of_class(request, factory) if overridden else named[0].settings
         assert settings is not None
+        settings.replay = self.options.replay
         clause_id = params.params["flowcraft_clause"] if params and "flowcraft_clause" in params.params else ""
         return kind(factory, settings, f"{clause_id} {request.node.originalname}".strip())
 
@@ -225,6 +229,7 @@ class KitSession:
         named = [value for value in (params.params.values() if params else ()) if isinstance(value, OpenTarget)]
         fitting = [target.adapter for target in named if target.factory is harness and target.adapter is not None]
         adapter = fitting[0] if fitting else self._adapter_of_class(request, harness)
+        adapter.settings.replay = self.options.replay
         clause_id = params.params["flowcraft_clause"] if params and "flowcraft_clause" in params.params else ""
         return AdapterBench(adapter, f"{clause_id} {request.node.originalname}".strip())
 

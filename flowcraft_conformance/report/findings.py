@@ -29,6 +29,8 @@ class Finding:
     verdict: Verdict
     summary: str = ""
     observed: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+    """What was observed as plain JSON values, where the check has it: calls of a history, a workflow that ran."""
     reproduce: str = ""
     duration_seconds: float = 0.0
     applies: bool = True

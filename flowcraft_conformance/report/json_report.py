@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from flowcraft_conformance import __version__
@@ -23,6 +23,9 @@ class Environment:
     profile: str
     seed: int
     backends: Sequence[dict[str, str]] = field(default_factory=tuple)
+    started: datetime.datetime | None = None
+    interrupted: bool = False
+    """The run was broken off: clauses that were not reached are untested."""
 
 
 def report_json(result: TargetResult, environment: Environment) -> dict[str, Any]:
@@ -34,11 +37,17 @@ def report_json(result: TargetResult, environment: Environment) -> dict[str, Any
         "target": {"kind": result.target.kind.value, "spec": result.target.text},
         "profile": environment.profile,
         "seed": environment.seed,
-        "environment": {"python": platform.python_version(), "backends": list(environment.backends)},
+        "environment": {
+            "python": platform.python_version(),
+            "backends": list(environment.backends),
+            "platform": f"{platform.system()} {platform.release()} {platform.machine()}".strip(),
+        },
         "verdict": result.verdict.value,
         "duration_seconds": round(result.duration_seconds, 6),
         "clauses": [clause.to_json() for clause in result.clauses],
         "benchmarks": [dict(entry) for entry in result.benchmarks],
+        **({"started": environment.started.isoformat(timespec="seconds")} if environment.started else {}),
+        **({"interrupted": True} if environment.interrupted else {}),
     }
 
 
@@ -49,21 +58,6 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
-def write_reports(path: Path, results: Sequence[TargetResult], environment: Environment) -> list[Path]:
-    """Write one file a target: ``path`` itself where there is one, ``path`` with the target's name in it otherwise.
-
-    Raises:
-        OSError: a file cannot be written.
-    """
-    written = []
-    for result in results:
-        place = path if len(results) == 1 else path.with_stem(f"{path.stem}-{_slug(result)}")
-        text = json.dumps(report_json(result, environment), indent=2, ensure_ascii=True)
-        place.write_text(text + "\n", encoding="utf-8")
-        written.append(place)
-    return written
-
-
-def _slug(result: TargetResult) -> str:
-    name = f"{result.target.kind}-{result.target.text}"
-    return "".join(character if character.isalnum() or character in "._" else "-" for character in name)
+def json_text(report: Mapping[str, Any]) -> str:
+    """The report as the text of its file: ASCII, so that no odd character of a target harms it."""
+    return json.dumps(report, indent=2, ensure_ascii=True) + "\n"

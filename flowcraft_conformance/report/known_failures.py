@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,13 +25,25 @@ class KnownFailure:
     reason: str
     link: str | None = None
     expires: datetime.date | None = None
+    expired: bool = False
+    """Its day is over: its clause fails again, and the entry itself fails the run until it is renewed or removed."""
+
+    def __str__(self) -> str:
+        """The reason, with its link."""
+        return f"{self.reason} ({self.link})" if self.link else self.reason
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry in the JSON report."""
+        expires = self.expires.isoformat() if self.expires else None
+        return {"reason": self.reason, "link": self.link, "expires": expires, "expired": self.expired}
 
 
 def read_known_failures(path: Path, today: datetime.date) -> Mapping[str, KnownFailure]:
-    """Entries by clause id; an expired entry no longer counts, so that its clause fails again.
+    """Entries by clause id; expired ones are among them and say so.
 
     Raises:
-        KnownFailuresError: the file cannot be read, is no TOML, or an entry is wrong or names no clause.
+        KnownFailuresError: the file cannot be read, is no TOML, or an entry is wrong, names no clause, or names
+            one that an earlier entry has.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -41,12 +54,16 @@ def read_known_failures(path: Path, today: datetime.date) -> Mapping[str, KnownF
     entries = data.get("known-failure", [])
     if set(data) - {"known-failure"} or not isinstance(entries, list):
         raise KnownFailuresError(f"{path}: write each entry as a table [[known-failure]]")
-    read = [_entry(path, number, entry) for number, entry in enumerate(entries, 1)]
-    return {entry.clause: entry for entry in read if entry.expires is None or entry.expires >= today}
+    read: dict[str, KnownFailure] = {}
+    for number, data in enumerate(entries, 1):
+        entry = _entry(f"{path}, entry {number}", data, today)
+        if entry.clause in read:
+            raise KnownFailuresError(f"{path}, entry {number}: {entry.clause} has an entry already; keep one of them")
+        read[entry.clause] = entry
+    return read
 
 
-def _entry(path: Path, number: int, entry: Mapping[str, Any]) -> KnownFailure:
-    place = f"{path}, entry {number}"
+def _entry(place: str, entry: object, today: datetime.date) -> KnownFailure:
     if not isinstance(entry, Mapping):
         raise KnownFailuresError(f"{place}: write it as a table [[known-failure]]")
     if unknown := set(entry) - {"clause", "reason", "link", "expires"}:
@@ -55,10 +72,18 @@ def _entry(path: Path, number: int, entry: Mapping[str, Any]) -> KnownFailure:
         )
     clause, reason = entry.get("clause"), entry.get("reason")
     if not isinstance(clause, str) or clause not in CATALOGUE:
-        raise KnownFailuresError(f"{place}: {clause!r} is no clause id")
+        raise KnownFailuresError(f"{place}: {clause!r} is no clause id{_near(clause)}")
     if not isinstance(reason, str) or not reason.strip():
         raise KnownFailuresError(f"{place} ({clause}): give a reason")
+    link = entry.get("link")
+    if link is not None and (not isinstance(link, str) or not link.startswith(("https://", "http://"))):
+        raise KnownFailuresError(f"{place} ({clause}): link is an address such as https://example.org/issues/12")
     expires = entry.get("expires")
     if expires is not None and (not isinstance(expires, datetime.date) or isinstance(expires, datetime.datetime)):
         raise KnownFailuresError(f"{place} ({clause}): expires is a date such as 2027-01-31")
-    return KnownFailure(clause, reason, entry.get("link"), expires)
+    return KnownFailure(clause, reason.strip(), link, expires, expires is not None and expires < today)
+
+
+def _near(clause: object) -> str:
+    near = difflib.get_close_matches(str(clause).upper(), CATALOGUE, n=3)
+    return f"; did you mean {', '.join(near)}?" if near else ""

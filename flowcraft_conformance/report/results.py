@@ -9,6 +9,7 @@ from typing import Any
 from flowcraft_conformance.contract.clauses.model import Clause
 from flowcraft_conformance.contract.verdicts import RunVerdict, Verdict, run_verdict
 from flowcraft_conformance.report.findings import Finding, TargetName
+from flowcraft_conformance.report.known_failures import KnownFailure
 
 # A clause is unsupported where none of its checks had anything to look at; one that looked has the word.
 _WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.UNTESTED, Verdict.PASS, Verdict.UNSUPPORTED)
@@ -27,14 +28,25 @@ class ClauseResult:
     verdict: Verdict
     summary: str = ""
     evidence: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     aside: str = ""
     """Why a test that did not decide about the clause could not be used; the others gave the verdict."""
     reproduce: str = ""
+    test: str = ""
+    """The test that gave the verdict, where it is none that everything passed."""
+    known: KnownFailure | None = None
+    """The entry of the file of known failures, an expired one too."""
     duration_seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """This clause in the JSON report, schema version 1."""
+        """This clause in the JSON report, schema version 1; a part that may be absent is so where it is empty."""
+        optional = {
+            "summary": self.summary,
+            "test": self.test,
+            "details": dict(self.details),
+            "known_failure": self.known.to_json() if self.known is not None else None,
+        }
         return {
             "id": self.clause.id,
             "level": self.clause.level.value,
@@ -44,6 +56,7 @@ class ClauseResult:
             "evidence": "\n".join(part for part in (self.summary, self.evidence) if part) or self.note or self.aside,
             "reproduce": self.reproduce,
             "duration_seconds": round(self.duration_seconds, 6),
+            **{name: value for name, value in optional.items() if value},
         }
 
 
@@ -78,9 +91,9 @@ class TargetFindings:
         self.findings[finding.clause, finding.test] = finding
         self.changed.update(finding.changed)
 
-    def result(self, known_failures: Mapping[str, object], *, strict: bool) -> TargetResult:
+    def result(self, known_failures: Mapping[str, KnownFailure], *, strict: bool) -> TargetResult:
         """The verdicts as they stand."""
-        clauses = tuple(self._clause(clause, clause.id in known_failures) for clause in self.clauses)
+        clauses = tuple(self._clause(clause, known_failures.get(clause.id)) for clause in self.clauses)
         return TargetResult(
             target=self.target,
             clauses=clauses,
@@ -90,7 +103,7 @@ class TargetFindings:
             not_run=self.not_run,
         )
 
-    def _clause(self, clause: Clause, known: bool) -> ClauseResult:
+    def _clause(self, clause: Clause, known: KnownFailure | None) -> ClauseResult:
         seen = [finding for (clause_id, _), finding in self.findings.items() if clause_id == clause.id]
         found = [finding for finding in seen if finding.applies]
         missing = [test for test in self.required.get(clause.id, ()) if (clause.id, test) not in self.findings]
@@ -99,18 +112,21 @@ class TargetFindings:
         verdicts = {finding.verdict for finding in found} | ({Verdict.UNTESTED} if note else set())
         verdict = worst(verdicts)
         telling = next((finding for finding in found if finding.verdict is verdict), None)
-        if known and verdict is Verdict.FAIL:
+        if known is not None and verdict is Verdict.FAIL and not known.expired:
             verdict = Verdict.KNOWN_FAILURE
-        elif known and verdict is Verdict.PASS:
+        elif known is not None and verdict is Verdict.PASS:
             verdict = Verdict.UNEXPECTED_PASS
         return ClauseResult(
             clause=clause,
             verdict=verdict,
             summary=telling.summary if telling else "",
             evidence=telling.observed if telling else "",
+            details=telling.details if telling else {},
             note=note or (telling.summary if telling and verdict is Verdict.UNTESTED else ""),
             aside=aside if found else "",
             reproduce=telling.reproduce if telling else "",
+            test=telling.test if telling and verdict is not Verdict.PASS else "",
+            known=known,
             duration_seconds=sum(finding.duration_seconds for finding in seen),
         )
 

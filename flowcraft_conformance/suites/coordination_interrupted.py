@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
+from flowcraft_conformance.contract.verdicts import Inconclusive
 from flowcraft_conformance.harness.calls import CallRecord, StoreClient, TargetRaised
 from flowcraft_conformance.harness.errors import CallTimeoutError
-from flowcraft_conformance.harness.evidence import trace
+from flowcraft_conformance.harness.evidence import violation
 from flowcraft_conformance.harness.process_races import run_processes
 from flowcraft_conformance.harness.proxy import Fault, FaultPlan
 from flowcraft_conformance.harness.spaces import StoreBench, StoreSpace
@@ -90,10 +90,11 @@ def _judge(bench: StoreBench, name: str) -> None:
     if way.left:
         key, value = next(iter(way.left.items()))
         calls = [call for call in way.calls if call.arguments[0] == key]
-        raise ClauseViolation(
+        raise violation(
             f"{len(way.left)} of {len(way.keys)} {_WHAT[name]} left a key without an expiry: it holds "
             f"{value!r} long after its TTL of {_TTL} s",
-            trace(calls, hide=prefix),
+            calls,
+            hide=prefix,
         )
 
 

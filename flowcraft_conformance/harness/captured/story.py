@@ -109,3 +109,8 @@ def _outcome(delivery: Delivery, trace: Trace) -> str:
         text = str(delivery.error)
         said += f" ({text if len(text) <= _ERROR_WIDTH else shorten(text, _ERROR_WIDTH)})"
     return f"ran {', '.join(ran)}; {said}" if ran else said
+
+
+def what_happened(event: Event, seen: CallSeen, trace: Trace) -> str:
+    """One event of a plan in words: at which call, by whom, what."""
+    return _event(event, seen, trace)

@@ -1,0 +1,1 @@
+"""The command ``flowcraft-conformance``: runs the kit, and reads what its runs have written."""
