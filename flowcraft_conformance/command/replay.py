@@ -37,8 +37,9 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "replay",
         help="run one schedule or plan of a failure again",
-        description="Run the one schedule (0:3=1+17=2) or captured run (diamond/c41+) of a failure again. A JSON report knows the "
-        "rest; without one give the target, the clause, and the seed of the run. Exit code 1 where it fails again.",
+        description="Run the one schedule (0:3=1+17=2) or captured run (diamond/c41+) of a failure again. A JSON "
+        "report knows the rest; without one give the target, the clause, and the seed of the run. Exit code 1 where it "
+        "fails again.",
         allow_abbrev=False,
     )
     parser.add_argument("token", metavar="TOKEN")

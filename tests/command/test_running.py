@@ -93,9 +93,9 @@ def test_a_plan_is_replayed(folder: pytest.Pytester) -> None:
 
 
 def test_a_token_of_the_wrong_kind_is_said_to_be(folder: pytest.Pytester) -> None:
-    shown = _command(folder, "replay", "c12+", "--store=mine:Store", "--clause=COORD-LIN-01")
+    shown = _command(folder, "replay", "diamond/c12+", "--store=mine:Store", "--clause=COORD-LIN-01")
     assert shown.returncode == 4
-    assert "no check of COORD-LIN-01 could replay c12+ on this target" in shown.stderr
+    assert "no check of COORD-LIN-01 could replay diamond/c12+ on this target" in shown.stderr
 
 
 def test_a_replay_option_that_is_no_token(folder: pytest.Pytester) -> None:

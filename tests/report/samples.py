@@ -20,7 +20,7 @@ CALLS = {
 }
 
 WORKFLOW = {
-    "token": "c12+",
+    "token": "diamond/c12+",
     "workflow": {
         "blueprint": "diamond",
         "nodes": [

@@ -121,7 +121,7 @@ def test_a_workflow_is_drawn_with_who_ran_what() -> None:
     assert "✗ here" in article.one("ol", class_="calls").all("li")[1].text
     assert [mark.text for mark in article.all("mark")] == ["None", "1"]
     assert (
-        "flowcraft-conformance replay c12+ --store=mine:Store --clause=DLV-CRASH-01 --seed=7 --profile=quick"
+        "flowcraft-conformance replay diamond/c12+ --store=mine:Store --clause=DLV-CRASH-01 --seed=7 --profile=quick"
         in article.text
     )
 
