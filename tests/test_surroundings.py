@@ -107,5 +107,6 @@ def test_an_adapter_of_one_process_is_unsupported_and_says_so() -> None:
 def test_what_a_bare_class_shares_is_found_out() -> None:
     assert harness_class(BareOnRedis).capabilities.processes is False
     assert harness_class(BareOnRedis, SharedMemoryStore).capabilities.processes is None
+    redis_service()  # before the worker processes, which would each start one of their own
     with opened_adapter(BareOnRedis) as target:
         target.settings_of(Target.CONTEXT).surroundings.pool()  # raises where it accuses or refuses
