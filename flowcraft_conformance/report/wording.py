@@ -85,7 +85,8 @@ def because(report: REPORT) -> str:
         return f"{cut}{broken} of {len(must)} MUST clauses broken."
     if report["verdict"] == "conformant":
         unsupported = sum(clause["verdict"] == "unsupported" for clause in report["clauses"])
-        beside = f" {unsupported} clauses are declared or seen to be unsupported." if unsupported else ""
+        which = "1 clause is" if unsupported == 1 else f"{unsupported} clauses are"
+        beside = f" {which} declared or seen to be unsupported." if unsupported else ""
         return f"No MUST clause is broken or without a verdict.{beside}"
     if unclear:
         return f"{cut}{unclear} of {len(must)} MUST clauses without a verdict, none broken."
