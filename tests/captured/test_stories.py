@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from flowcraft_conformance.harness.captured.differences import differences
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.replay import Replay
 from flowcraft_conformance.harness.captured.scenario import Scenario
+from flowcraft_conformance.harness.captured.search import Captured
 from flowcraft_conformance.harness.nodes import kit_registry
 from flowcraft_conformance.harness.profile import PROFILES
 from flowcraft_conformance.report.failure_text import failure_text
@@ -43,6 +45,17 @@ def test_what_is_wrong_without_a_fault_fails_the_oracle_clause_and_leaves_those_
             verdict, said = judge_adapter(target, clause)
             assert verdict is Verdict.INCONCLUSIVE, f"{clause}: {said}"
             assert "FLOW-ORACLE-01" in said
+
+
+def test_the_run_without_a_fault_and_one_of_each_kind_are_judged_however_little_time_there_is() -> None:
+    scenario = Scenario(EXAMPLES["skipped-branch"], kit_registry)
+    wrong = Captured(harness_of(WaitsForBranchesNotTaken)("test"))
+    found = asyncio.run(wrong.search(scenario, seconds=0))
+    assert found.problem is not None
+    assert found.problem.is_plain
+    right = Captured(harness_of(QueuelessAdapter)("test"))
+    judged = asyncio.run(right.search(scenario, seconds=0, kinds=(Kind.CRASH, Kind.DUPLICATE)))
+    assert judged.by_kind == {"plain": 1, "crash": 1, "duplicate": 1}
 
 
 def test_every_workflow_that_faults_are_put_into_is_run_without_them(monkeypatch: pytest.MonkeyPatch) -> None:

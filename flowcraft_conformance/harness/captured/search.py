@@ -99,6 +99,7 @@ class Captured:
     ) -> SearchResult:
         """Try single events at every call, orders of delivery, then pairs at random; end at the first problem.
 
+        However little time there is, the run that nothing is done to is judged, and one with an event of each kind.
         The problem is made smaller before it is returned, one without a plan only if ``shrink_plain``. ``also``: one
         rule more than :func:`judge` has. ``same_graph``: the problem is to be shown on this graph.
         """
@@ -109,7 +110,8 @@ class Captured:
         result.calls = len(base.calls)
         ordered = DeliveryOrders(base.choices if orders else (), _MOST_ORDERS)
         for plan in _plans(base, kinds, ordered, random.Random(seed)):
-            if result.plans >= most_plans or time.monotonic() - started > seconds:
+            timed_out = result.plans > len(kinds) and time.monotonic() - started > seconds
+            if timed_out or result.plans >= most_plans:
                 break
             trace = base if plan == Plan() else await self.run_plan(scenario, plan)
             if not plan.events:
