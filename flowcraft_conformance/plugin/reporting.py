@@ -25,7 +25,7 @@ from flowcraft_conformance.contract.verdicts import (
     Verdict,
 )
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
-from flowcraft_conformance.harness.backends import known_backends
+from flowcraft_conformance.harness.backends import known_backends, take_asked_for, why_not_shown
 from flowcraft_conformance.harness.bench import Bench
 from flowcraft_conformance.harness.replay import ENDED_WELL, NONE_OF_ITS_OWN
 from flowcraft_conformance.report.annotations import annotation_lines
@@ -60,6 +60,7 @@ class Reporting:
         self.benchmarks_of: Callable[[TargetName], Sequence[Mapping[str, Any]]] = lambda _: ()
         self._started = datetime.datetime.now(tz=datetime.UTC)
         self._interrupted = False
+        self._servers: dict[TargetName, frozenset[str]] = {}
 
     # Before the run
 
@@ -75,6 +76,10 @@ class Reporting:
     def describe(self, lines: list[str]) -> None:
         """Lines for the header."""
         self._lines = lines
+
+    def on_servers(self, target: TargetName, names: frozenset[str]) -> None:
+        """A target has asked for these servers, now or earlier."""
+        self._servers[target] = self._servers.get(target, frozenset()) | names
 
     def pytest_report_header(self) -> list[str]:
         """Target, profile, seed and backends."""
@@ -96,6 +101,11 @@ class Reporting:
         node.workerinput["flowcraft_shared"] = self._shared
 
     # In the process that runs a test
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """Forget what others have asked for."""
+        take_asked_for()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
@@ -120,6 +130,10 @@ class Reporting:
         line, noted = _noted(item) if error is None else ("", "")
         if verdict is Verdict.PASS and self.options.replay is not None:
             verdict, line = Verdict.INCONCLUSIVE, f"{self.options.replay} {_ended(item)}"
+        self.on_servers(target, take_asked_for())
+        if verdict in (Verdict.PASS, Verdict.FAIL) and (blind := why_not_shown(clause_id, self._servers[target])):
+            said = ": ".join(part for part in (f"the check itself said {verdict}", summary or line) if part)
+            verdict, summary = Verdict.INCONCLUSIVE, f"{blind} ({said})"
         details = error.details if isinstance(error, ClauseViolation) else {}
         return Finding(
             target=target,

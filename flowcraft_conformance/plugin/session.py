@@ -14,6 +14,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from flowcraft_conformance.contract.capabilities import Capabilities, CapabilityError
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.harness.adapter_bench import AdapterBench, AdapterTarget, harness_class
+from flowcraft_conformance.harness.backends import take_asked_for
 from flowcraft_conformance.harness.bench import Bench, BenchSettings
 from flowcraft_conformance.harness.errors import TargetError
 from flowcraft_conformance.harness.loop import LoopThread
@@ -110,12 +111,14 @@ class KitSession:
     def _try_targets(self) -> None:
         known: dict[str, bool] = getattr(self.config, "workerinput", {}).get("flowcraft_shared", {})
         for target in self.targets:
+            take_asked_for()
             try:
                 self._try_target(target, known)
             except TargetError as error:
                 target.not_run = _unavailable(error)
                 if not target.not_run:
                     raise
+            self.reporting.on_servers(TargetName(target.loaded.spec.kind, target.loaded.spec.text), take_asked_for())
         self.reporting.hand_down(
             {target.loaded.spec.option: target.settings.shared for target in self.targets if target.settings}
         )

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from flowcraft_conformance.harness.backends import register_backend
+from flowcraft_conformance.harness.backends import ask_for, register_backend
 from flowcraft_conformance.harness.services.container import container_launch
 from flowcraft_conformance.harness.services.model import Launch, ServerSpec, Service, ServiceUnavailableError
 from flowcraft_conformance.harness.services.process import ServerProcess, ServerUse
@@ -43,7 +43,8 @@ def service(spec: ServerSpec) -> Service:
     known = _known.get(spec.name)
     if known is None:
         known = _known[spec.name] = _described(spec, url) or _identified(spec, url)
-        register_backend(known.name, known.version, known.kind)
+        register_backend(known.name, known.version, known.kind, spec.cannot_show.get(known.name, {}))
+    ask_for(known.name)
     return replace(known, url=url)  # a fault proxy may stand before it by now
 
 

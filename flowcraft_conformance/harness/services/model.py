@@ -94,3 +94,5 @@ class ServerSpec:
     """Of a server whose URL the user gave."""
     kinds: Mapping[str, str] = field(default_factory=dict)
     """Names of servers that are of another kind, wherever they come from."""
+    cannot_show: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Names of servers that stand in for another, each with clauses on which it behaves unlike that one, and how."""

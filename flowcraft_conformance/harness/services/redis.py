@@ -17,10 +17,29 @@ from flowcraft_conformance.harness.services.model import Command, Image, Launch,
 
 _TALK_SECONDS = 2.0
 _URL = "redis://127.0.0.1:{port}"
-_FAKE = (
-    "import sys; from fakeredis import TcpFakeServer; "
-    "TcpFakeServer(('127.0.0.1', int(sys.argv[1])), server_type='valkey').serve_forever()"
-)
+# It ends the connection after each reply that is an error, and no server does: who calls a script it does not know yet
+# could never say the script again.
+_FAKE = """
+import sys
+from fakeredis import TcpFakeServer
+from redis.exceptions import ConnectionError, RedisError
+server = TcpFakeServer(("127.0.0.1", int(sys.argv[1])), server_type="valkey")
+class Handler(server.RequestHandlerClass):
+    def setup(self):
+        super().setup()
+        read = self.current_client.read_response
+        def reply(*arguments, **named):
+            try:
+                return read(*arguments, **named)
+            except ConnectionError:
+                raise
+            except RedisError as error:
+                return error
+        self.current_client.read_response = reply
+server.RequestHandlerClass = Handler
+server.serve_forever()
+"""
+_LONG_LINE = "it sends a value as one line, and clients take no line of 64 KiB"
 
 
 def redis_service() -> Service:
@@ -100,6 +119,7 @@ REDIS = ServerSpec(
     identify=_identify,
     finders=(_embedded, _installed),
     fake=_fake,
+    cannot_show={"fakeredis": dict.fromkeys(("COORD-SET-05", "CTX-SIZE-01"), _LONG_LINE)},
     image=Image("redis:8", 6379, _URL),
     advice="install an embedded one with pip install 'flowcraft-conformance[embedded]', or install redis-server",
 )
