@@ -1,4 +1,4 @@
-"""What a job costs in calls to servers: ``python -m tests.benchmarks.calls``. The same for every adapter on the reference runtime."""
+"""What a job costs in calls to servers, on any adapter of our runtime: ``python -m tests.benchmarks.calls``."""
 
 from __future__ import annotations
 
