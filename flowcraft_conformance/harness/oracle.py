@@ -29,6 +29,8 @@ from flowcraft_conformance.runtime.flow import Answers, FlowRun
 
 Registry = Mapping[str, NodeFunction]
 
+_MOST_STEPS = 300
+"""Nodes that a run may start and complete, beside ten for each in its blueprint, before it is taken for endless."""
 _IDLE_TURNS = 8
 """Turns of the loop after which whoever is still at it is asleep."""
 _MOST_IDLE_ROUNDS = 2_000
@@ -102,6 +104,10 @@ class PossibleOutcomes:
         return any(outcome.identity == allowed.identity for allowed in self.outcomes)
 
 
+class EndlessRunError(RuntimeError):
+    """A run that does not end, as no workflow that has an outcome does."""
+
+
 async def possible_outcomes(
     blueprint: WorkflowBlueprint,
     registry: Callable[[], Registry],
@@ -122,6 +128,7 @@ async def possible_outcomes(
 
     Raises:
         BlueprintError: the blueprint cannot be run.
+        EndlessRunError: a loop of it does not end.
         RuntimeError: a node waits for something else than the clock, without end.
     """
     found: dict[str, Outcome] = {}
@@ -196,6 +203,7 @@ class _Run:
         answers: Answers,
     ) -> None:
         self._clock = VirtualClock()
+        self._size = len(blueprint.nodes)
         self._runs: Counter[str] = Counter()
         options = RuntimeOptions(
             registry={uses: self._counted(uses, function) for uses, function in registry.items()},
@@ -208,12 +216,16 @@ class _Run:
     async def one_order(self, choose: _Chooser, overlapping: bool) -> Outcome:
         """The outcome where whoever starts or completes next is chosen."""
         run = self._run
+        left = _MOST_STEPS + 10 * self._size
         executed: dict[str, asyncio.Future[Executed]] = {}
         while True:
             startable = run.startable
             ways = [(True, node) for node in startable] + [(False, node) for node in executed]
             if not ways:
                 break
+            left -= 1
+            if left < 0:
+                raise EndlessRunError("the run goes on and on: a loop of it does not end")
             starts, node = ways[choose(len(ways)) if len(ways) > 1 else 0]
             if starts:
                 executed[node] = await _finished(run.execute(node), self._clock)
