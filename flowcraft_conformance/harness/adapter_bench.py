@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 import uuid
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
@@ -370,16 +371,19 @@ class AdapterBench:
         orders: bool,
         share: float | None,
     ) -> None:
-        """``share`` None: no bound but that of the check."""
+        """``share`` None: no bound but that of the check. However short it is, each kind is tried on some scenario."""
         profile = self.settings.profile
         seconds = profile.check_seconds if share is None else share * profile.flow_seconds
         until = time.monotonic() + seconds
         captured = self.captured()
         anothers: Problem | None = None
+        each = math.ceil(len(kinds) / len(chosen))
         for number, scenario in enumerate(chosen):
+            turned = [kinds[(number * each + place) % len(kinds)] for place in range(len(kinds))]
             left = max(until - time.monotonic(), 0.05) / (1 if share is None else len(chosen) - number)
             search = captured.search(
-                scenario, seconds=left, most_plans=profile.plans if kinds or orders else 1, kinds=kinds, orders=orders,
+                scenario, seconds=left, least_plans=1 + each, most_plans=profile.plans if kinds or orders else 1,
+                kinds=turned, orders=orders,
                 allowed=allowed or self.expected(scenario), same_graph=allowed is not None, seed=self.seed + number,
                 also=also, shrink_plain=when_plain is None,
             )  # fmt: skip

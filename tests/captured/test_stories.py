@@ -18,13 +18,13 @@ from flowcraft_conformance.harness.captured.differences import differences
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.replay import Replay
 from flowcraft_conformance.harness.captured.scenario import Scenario
-from flowcraft_conformance.harness.captured.search import Captured
+from flowcraft_conformance.harness.captured.search import Captured, SearchResult
 from flowcraft_conformance.harness.nodes import kit_registry
 from flowcraft_conformance.harness.profile import PROFILES
 from flowcraft_conformance.report.failure_text import failure_text
 from flowcraft_conformance.report.findings import Finding, TargetName
 from flowcraft_conformance.suites.suite import checks_of
-from flowcraft_conformance.suites.workflow_graphs import every_workflow
+from flowcraft_conformance.suites.workflow_graphs import every_workflow, examples
 from flowcraft_conformance.suites.workflows import WorkflowSuite
 from tests.mutants.adapters import CountsWithoutDedupe, MarksThenCounts, QueuelessAdapter, harness_of
 from tests.mutants.adapters_joins import WaitsForBranchesNotTaken
@@ -47,15 +47,30 @@ def test_what_is_wrong_without_a_fault_fails_the_oracle_clause_and_leaves_those_
             assert "FLOW-ORACLE-01" in said
 
 
-def test_the_run_without_a_fault_and_one_of_each_kind_are_judged_however_little_time_there_is() -> None:
+def test_the_run_without_a_fault_and_the_least_plans_are_judged_however_little_time_there_is() -> None:
     scenario = Scenario(EXAMPLES["skipped-branch"], kit_registry)
     wrong = Captured(harness_of(WaitsForBranchesNotTaken)("test"))
     found = asyncio.run(wrong.search(scenario, seconds=0))
     assert found.problem is not None
     assert found.problem.is_plain
     right = Captured(harness_of(QueuelessAdapter)("test"))
-    judged = asyncio.run(right.search(scenario, seconds=0, kinds=(Kind.CRASH, Kind.DUPLICATE)))
-    assert judged.by_kind == {"plain": 1, "crash": 1, "duplicate": 1}
+    kinds = (Kind.DUPLICATE, Kind.FAIL, Kind.CRASH)
+    judged = asyncio.run(right.search(scenario, seconds=0, least_plans=3, kinds=kinds))
+    assert judged.by_kind == {"plain": 1, "duplicate": 1, "fail": 1}
+
+
+def test_every_kind_of_event_is_tried_in_a_search_however_short_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: set[Kind] = set()
+    search = Captured.search
+
+    async def noting(self: Captured, scenario: Scenario, **named: Any) -> SearchResult:
+        tried.update(named["kinds"][: named["least_plans"] - 1])
+        return await search(self, scenario, **named)
+
+    monkeypatch.setattr(Captured, "search", noting)
+    with opened_adapter(harness_of(QueuelessAdapter)) as target:
+        AdapterBench(target, "x").search(examples("diamond", "any", "writes"), tuple(Kind))
+    assert tried == set(Kind)
 
 
 def test_every_workflow_that_faults_are_put_into_is_run_without_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,7 @@ class Captured:
         scenario: Scenario,
         *,
         seconds: float,
+        least_plans: int = 1,
         most_plans: int = 1_000_000,
         kinds: Sequence[Kind] = tuple(Kind),
         orders: bool = True,
@@ -99,7 +100,8 @@ class Captured:
     ) -> SearchResult:
         """Try single events at every call, orders of delivery, then pairs at random; end at the first problem.
 
-        However little time there is, the run that nothing is done to is judged, and one with an event of each kind.
+        However little time there is, ``least_plans`` are run: first the one that does nothing, then one event of each of
+        ``kinds`` in order.
         The problem is made smaller before it is returned, one without a plan only if ``shrink_plain``. ``also``: one
         rule more than :func:`judge` has. ``same_graph``: the problem is to be shown on this graph.
         """
@@ -110,7 +112,7 @@ class Captured:
         result.calls = len(base.calls)
         ordered = DeliveryOrders(base.choices if orders else (), _MOST_ORDERS)
         for plan in _plans(base, kinds, ordered, random.Random(seed)):
-            timed_out = result.plans > len(kinds) and time.monotonic() - started > seconds
+            timed_out = result.plans >= least_plans and time.monotonic() - started > seconds
             if timed_out or result.plans >= most_plans:
                 break
             trace = base if plan == Plan() else await self.run_plan(scenario, plan)
@@ -151,7 +153,7 @@ def _plans(base: Trace, kinds: Sequence[Kind], orders: DeliveryOrders, dice: ran
     events = list(single_events(base, kinds))
     varied = any(ways > 1 for ways in base.choices) and not orders.exhausted
     mixed = _mixtures(base, events, varied, dice)
-    singles = (Plan((event,)) for event in _by_turns(events, dice))
+    singles = (Plan((event,)) for event in _by_turns(events, kinds, dice))
     sources = [
         source for source, share in ((singles, 5), (_ordered(base, orders, dice), 1), (mixed, 1)) for _ in range(share)
     ]
@@ -165,9 +167,9 @@ def _plans(base: Trace, kinds: Sequence[Kind], orders: DeliveryOrders, dice: ran
                 sources = [one for one in sources if one is not source]
 
 
-def _by_turns(events: Sequence[Event], dice: random.Random) -> Iterator[Event]:
+def _by_turns(events: Sequence[Event], kinds: Sequence[Kind], dice: random.Random) -> Iterator[Event]:
     """Each kind in turn, each in random order: a search that is cut short has still been everywhere in the run."""
-    of_kind: dict[Kind, list[Event]] = {}
+    of_kind: dict[Kind, list[Event]] = {kind: [] for kind in kinds}
     for event in events:
         of_kind.setdefault(event.kind, []).append(event)
     for same in of_kind.values():
