@@ -377,7 +377,7 @@ class AdapterBench:
         until = time.monotonic() + seconds
         captured = self.captured()
         anothers: Problem | None = None
-        each = math.ceil(len(kinds) / len(chosen))
+        each = math.ceil(len(kinds) / max(len(chosen), 1))
         for number, scenario in enumerate(chosen):
             turned = [kinds[(number * each + place) % len(kinds)] for place in range(len(kinds))]
             left = max(until - time.monotonic(), 0.05) / (1 if share is None else len(chosen) - number)

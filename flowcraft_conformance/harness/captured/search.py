@@ -100,10 +100,10 @@ class Captured:
     ) -> SearchResult:
         """Try single events at every call, orders of delivery, then pairs at random; end at the first problem.
 
-        However little time there is, ``least_plans`` are run: first the one that does nothing, then one event of each of
-        ``kinds`` in order.
-        The problem is made smaller before it is returned, one without a plan only if ``shrink_plain``. ``also``: one
-        rule more than :func:`judge` has. ``same_graph``: the problem is to be shown on this graph.
+        However little time there is, ``least_plans`` are run: the one that does nothing, then an event of each of
+        ``kinds`` in order. The problem is made smaller before it is returned, one without a plan only if
+        ``shrink_plain``. ``also``: one rule more than :func:`judge` has. ``same_graph``: the problem is to be shown on
+        this graph.
         """
         expected = allowed or await scenario.outcomes()
         result = SearchResult()
