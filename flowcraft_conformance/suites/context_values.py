@@ -32,6 +32,8 @@ _SMALLEST_LIMIT = 64 * 1024
 _AT_ONCE = 24
 """Values that one run holds."""
 _ABSENT = "never written"
+_TEXT_SIZES = (0, 5_000, 50_000)
+"""A client may keep what was costly to parse; below the smallest limit of a value."""
 _REPLACED: list[list[Any]] = [
     [{"a": 1}, {}],
     [{"a": 1}, {"b": 2}],
@@ -149,9 +151,10 @@ class ContextValues:
 
     @checks("CTX-SET-05")
     def test_what_is_stored_is_a_copy(self, flowcraft_context_bench: ContextBench) -> None:
-        async def body(space: ContextSpace, how: str) -> None:
+        async def body(space: ContextSpace, example: tuple[str, int]) -> None:
+            how, size = example
             context, reader = await space.clients(2)
-            value: dict[str, Any] = {"list": [1, {"deep": 2}], "dict": {"a": 1}}
+            value: dict[str, Any] = {"list": [1, {"deep": 2}], "dict": {"a": 1}, "text": "x" * size}
             want = copy.deepcopy(value)
             await (context.set("k", value) if how == "set" else context.patch([SetOp("k", value)]))
             _disturb(value)
@@ -166,7 +169,8 @@ class ContextValues:
                 everything["other"] = 1
                 expect_json(space, await client.to_dict(), {"k": want}, "to_dict after its own dict was changed")
 
-        flowcraft_context_bench.explore(st.sampled_from(("set", "patch")), body)
+        ways = [(how, size) for how in ("set", "patch") for size in _TEXT_SIZES]
+        flowcraft_context_bench.explore(st.sampled_from(ways), body, first=ways)
 
     @checks("CTX-SET-06")
     def test_int_and_float_stay_apart(self, flowcraft_context_bench: ContextBench) -> None:

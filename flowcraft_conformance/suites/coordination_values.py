@@ -152,6 +152,20 @@ class CoordinationValues:
 
         flowcraft_store_bench.explore(st.one_of(st.none(), values), body, first=(None, "v", *_LOOK_ABSENT))
 
+    @checks("COORD-EXT-01")
+    def test_whoever_set_a_key_is_told_that_another_has_deleted_it(self, flowcraft_store_bench: StoreBench) -> None:
+        async def body(space: StoreSpace, armed_by: str) -> None:
+            holder, other = await space.clients(2)
+            key = space.key()
+            await (holder.set_if_not_exist(key, "v") if armed_by == "set_if_not_exist" else holder.increment(key))
+            expect(space, await holder.extend_ttl(key, 60), True, "extend_ttl by the client that made the key")
+            await other.delete(key)
+            about = "extend_ttl by the client that made the key, after another client has deleted it"
+            expect(space, await holder.extend_ttl(key, 60), False, about)
+
+        ways = ("set_if_not_exist", "increment")
+        flowcraft_store_bench.explore(st.sampled_from(ways), body, first=ways)
+
     @checks("COORD-EXT-03")
     def test_extension_creates_nothing_and_changes_no_value(self, flowcraft_store_bench: StoreBench) -> None:
         async def body(space: StoreSpace, value: str) -> None:

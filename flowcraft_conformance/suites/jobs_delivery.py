@@ -21,7 +21,8 @@ _ACKNOWLEDGED = 20
 _FLOOD = {"quick": (100, 1.0), "standard": (1000, 5.0), "thorough": (10_000, 60.0)}
 """Profile -> the most jobs, and the seconds after which a slow queue is given no more than the least."""
 _LEAST_FLOOD = 60
-_SENT_AGAIN = 3
+_SENT_AGAIN = _WORKERS + 1
+"""One of the workers gets the job twice: a consumer that remembers what it has done cannot get by."""
 _DEFERRALS = 4
 _MOST_DEFERRALS = 9
 _DEFERRED_SECONDS = 0.05
