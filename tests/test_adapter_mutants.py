@@ -19,11 +19,12 @@ from tests.mutants.adapters_clients import CLIENTS
 from tests.mutants.adapters_delivery import REDELIVERED
 from tests.mutants.adapters_dynamic import DYNAMICS
 from tests.mutants.adapters_joins import JOINS
+from tests.mutants.adapters_rarely import RARELY
 from tests.mutants.adapters_rules import RULES
 from tests.mutants.adapters_surface import SURFACE
 from tests.support import judge_adapter, opened_adapter
 
-MUTANTS = (*PLANTED, *RULES, *JOINS, *CLIENTS, *DYNAMICS, *SURFACE, *REDELIVERED)
+MUTANTS = (*PLANTED, *RULES, *JOINS, *CLIENTS, *DYNAMICS, *SURFACE, *REDELIVERED, *RARELY)
 BY_PLANS = replace(PROFILES["quick"], flow_seconds=30)
 """The plans of the quick profile, however loaded the machine is."""
 CLAUSES = sorted(set(checks_of(WorkflowSuite).values()))
