@@ -12,11 +12,12 @@ from flowcraft_conformance.suites.jobs_delivery import PEACE
 from flowcraft_conformance.suites.jobs_life import CLOSING, CYCLES, STARTING, coming_back
 from flowcraft_conformance.suites.jobs_messages import BAD
 from flowcraft_conformance.suites.jobs_processes import crowd_of_processes, killed
+from flowcraft_conformance.suites.jobs_results import LONG_REASON
 from flowcraft_conformance.suites.jobs_workers import BUSY, CROWD
 from flowcraft_conformance.suites.jobs_workflows import killed_processes, many_processes, many_workers
 from flowcraft_conformance.suites.suite import Suite, checks
 
-TOGETHER: tuple[Program, ...] = (PEACE, BUSY, CROWD, BAD, STARTING, CLOSING)
+TOGETHER: tuple[Program, ...] = (PEACE, BUSY, CROWD, BAD, STARTING, CLOSING, LONG_REASON)
 """Programs that share one wait."""
 
 
@@ -100,6 +101,10 @@ class JobSuite(Suite):
     def test_a_worker_goes_on_when_its_queue_is_back(self, flowcraft_adapter_bench: AdapterBench) -> None:
         program = coming_back(flowcraft_adapter_bench.settings.surroundings.faults())
         judge_by(flowcraft_adapter_bench, program, (program,), "JOB-LIFE-03")
+
+    @checks("RESULT-02")
+    def test_a_client_reads_the_whole_reason(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        judge_by(flowcraft_adapter_bench, LONG_REASON, TOGETHER, "RESULT-02")
 
     @checks("DLV-MULTI-01")
     def test_workflows_end_the_same_on_several_workers(self, flowcraft_adapter_bench: AdapterBench) -> None:

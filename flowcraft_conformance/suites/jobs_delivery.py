@@ -102,7 +102,7 @@ def _judge_arrival(
     rig: Rig, findings: Findings, odd: Sequence[JobPayload], flood: Sequence[JobPayload], missing: Sequence[JobPayload]
 ) -> None:
     sent = {ids_of(job) for job in (*odd, *flood)}
-    strange = [delivery.job for delivery in rig.notes.deliveries if delivery.ids not in sent]
+    strange = [one.job for one in rig.notes.deliveries if rig.is_alone and one.ids not in sent]
     lost_odd = [job for job in missing if job in odd]
     lost = [job for job in missing if job not in odd]
     arrived = f"; what arrived instead: {strange[0]!r}" if strange else ""

@@ -154,7 +154,8 @@ DELIVERY: tuple[Clause, ...] = (
         ),
         checked_by=(
             "Nodes fail with errors whose text is known, at the first and at the last attempt, in fallbacks and "
-            "through the queue; the published reason must hold the node's id and that text."
+            "through the queue; the published reason must hold the node's id and that text. In a live run the reason "
+            "is long, and a client must read all of it."
         ),
     ),
     Clause(
