@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from flowcraft_conformance.checking.drawing import shorten
 from flowcraft_conformance.checking.json_values import (
     FALSY,
     NO_JSON,
@@ -207,15 +208,15 @@ class ContextValues:
         async def body(space: ContextSpace, names: list[str]) -> None:
             runs = [await space.client(space.run_id(name)) for name in names]
             for number, run in enumerate(runs):
-                await run.set("k", number)
+                await run.set("same", number)
                 await run.patch([SetOp(f"own{number}", number), SetOp("both", [number])])
             for number, run in enumerate(runs):
-                want = {"k": number, f"own{number}": number, "both": [number]}
-                expect_json(space, await run.to_dict(), want, f"to_dict of run {names[number]!r}")
-            await runs[0].patch([DeleteOp("k"), DeleteOp("both"), DeleteOp("own0")])
+                want = {"same": number, f"own{number}": number, "both": [number]}
+                expect_json(space, await run.to_dict(), want, f"to_dict of run {shorten(names[number])}")
+            await runs[0].patch([DeleteOp("same"), DeleteOp("both"), DeleteOp("own0")])
             for number, run in enumerate(runs[1:], 1):
-                about = f"k of run {names[number]!r} after run {names[0]!r} was emptied"
-                expect_json(space, await run.get("k"), number, about)
+                about = f"same of run {shorten(names[number])} after run {shorten(names[0])} was emptied"
+                expect_json(space, await run.get("same"), number, about)
 
         families = look_alike_families(max_bytes=100)
         flowcraft_context_bench.explore(look_alikes(max_bytes=100), body, first=families, share=4)
