@@ -409,6 +409,8 @@ class AdapterBench:
         """
         if not problem.is_plain or when_plain is None or problem.rule in (*when_plain, "also"):
             return False
+        if also is not None and also(problem.trace) is not None:  # this clause's own rule is broken as well
+            return False
         scenario = problem.trace.scenario
         again = judge(self.trace(scenario), allowed or self.expected(scenario), also)
         return again is not None and again.rule == problem.rule

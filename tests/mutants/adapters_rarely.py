@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from flowcraft_conformance import NodeResult
-from flowcraft_conformance.runtime.execution import Executed
+from flowcraft_conformance import IAsyncContext, NodeDefinition, NodeResult
+from flowcraft_conformance.runtime.execution import Executed, NodeFailedError, NodeRunner
 from flowcraft_conformance.runtime.graph import GATHER
 from flowcraft_conformance.runtime.leases import NodeLease
 from tests.mutants.adapter_parts import PartedAdapter, Work
@@ -60,8 +61,29 @@ class SortsResultsAsText(PartedAdapter):
     work_type = _SortsByText
 
 
+class _OneOutputOnly(NodeRunner):
+    async def fall_back(
+        self,
+        nodes: Mapping[str, NodeDefinition],
+        node_id: str,
+        value: Any,
+        context: IAsyncContext,
+        failure: NodeFailedError,
+    ) -> Executed:
+        executed = await super().fall_back(nodes, node_id, value, context, failure)
+        return replace(executed, ran=executed.ran[:1])
+
+
+class FallbackHasNoOutput(PartedAdapter):
+    """Stores what a fallback gave for the failed node alone."""
+
+    breaks = "RETRY-01"
+    runner_type = _OneOutputOnly
+
+
 RARELY: tuple[type[PartedAdapter], ...] = (
     TakesEmptyAnswersForNone,
     TakesAFailedHeartbeatForALostLease,
     SortsResultsAsText,
+    FallbackHasNoOutput,
 )
