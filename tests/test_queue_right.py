@@ -18,7 +18,7 @@ CLAUSES = sorted(set(checks_of(JobSuite).values()))
 NOT_SHARED = {"JOB-CRASH-01", "DLV-CRASH-02"}
 """Harnesses that are made here cannot be made again in another process."""
 NO_SERVER = {"JOB-LIFE-03"}
-OF_PROCESSES = {"JOB-CONC-01", "DLV-MULTI-01"}
+OF_PROCESSES = {"JOB-CONC-01", "DLV-MULTI-01", "DLQ-01"}
 
 
 @pytest.mark.parametrize("adapter", RIGHT, ids=lambda adapter: adapter.__name__)
