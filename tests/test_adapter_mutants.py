@@ -19,11 +19,12 @@ from tests.mutants.adapters_clients import CLIENTS
 from tests.mutants.adapters_delivery import REDELIVERED
 from tests.mutants.adapters_dynamic import DYNAMICS
 from tests.mutants.adapters_joins import JOINS
+from tests.mutants.adapters_rarely import RARELY, FallbackHasNoOutput
 from tests.mutants.adapters_rules import RULES
 from tests.mutants.adapters_surface import SURFACE
 from tests.support import judge_adapter, opened_adapter
 
-MUTANTS = (*PLANTED, *RULES, *JOINS, *CLIENTS, *DYNAMICS, *SURFACE, *REDELIVERED)
+MUTANTS = (*PLANTED, *RULES, *JOINS, *CLIENTS, *DYNAMICS, *SURFACE, *REDELIVERED, *RARELY)
 BY_PLANS = replace(PROFILES["quick"], flow_seconds=30)
 """The plans of the quick profile, however loaded the machine is."""
 CLAUSES = sorted(set(checks_of(WorkflowSuite).values()))
@@ -42,6 +43,14 @@ def test_a_broken_adapter_is_caught(mutant: type[QueuelessAdapter], seed: int) -
     with opened_adapter(harness_of(mutant), seed, BY_PLANS) as target:
         verdict, said = judge_adapter(target, mutant.breaks)
     assert verdict is Verdict.FAIL, said
+
+
+@pytest.mark.parametrize("clause", ["KEY-01", "FLOW-ORDER-01"])
+def test_what_is_wrong_with_plain_ids_and_in_any_order_is_not_told_as_another_mistake(clause: str) -> None:
+    with opened_adapter(harness_of(FallbackHasNoOutput), 1) as target:
+        verdict, said = judge_adapter(target, clause)
+    assert verdict is Verdict.INCONCLUSIVE, said
+    assert "see FLOW-ORACLE-01" in said
 
 
 def test_every_checked_clause_has_a_mutant() -> None:

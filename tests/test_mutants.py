@@ -13,6 +13,7 @@ from tests.mutants.contexts import CONTEXTS, MutantContext
 from tests.mutants.contexts_clients import CLIENTS
 from tests.mutants.contexts_files import FILES, FileMutant
 from tests.mutants.contexts_patches import PATCHES
+from tests.mutants.contexts_rarely import RARELY
 from tests.mutants.redis_contexts import REDIS_CONTEXTS, RedisContextMutant
 from tests.mutants.redis_stores import REDIS_STORES, RedisMutant
 from tests.mutants.stores import STORES, MutantStore
@@ -40,7 +41,7 @@ def test_a_broken_store_on_redis_is_caught(mutant: type[RedisMutant]) -> None:
 
 
 @pytest.mark.parametrize(
-    "mutant", [*CONTEXTS, *CLIENTS, *PATCHES], ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}"
+    "mutant", [*CONTEXTS, *CLIENTS, *PATCHES, *RARELY], ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}"
 )
 def test_a_broken_context_is_caught(mutant: type[MutantContext]) -> None:
     with opened(Target.CONTEXT, mutant) as settings:
@@ -63,7 +64,7 @@ def test_a_broken_context_on_redis_is_caught(mutant: type[RedisContextMutant]) -
 
 
 def test_every_checked_clause_has_a_mutant() -> None:
-    contexts = (CONTEXTS, CLIENTS, PATCHES, FILES, REDIS_CONTEXTS, schedules.CONTEXTS)
+    contexts = (CONTEXTS, CLIENTS, PATCHES, RARELY, FILES, REDIS_CONTEXTS, schedules.CONTEXTS)
     kinds = (ALL_STORES, REDIS_STORES, schedules.STORES, *contexts)
     caught = {mutant.breaks for mutants in kinds for mutant in mutants}
     checked = {*clauses_checked(Target.STORE), *clauses_checked(Target.CONTEXT)}
@@ -73,7 +74,7 @@ def test_every_checked_clause_has_a_mutant() -> None:
 def test_every_clause_of_contexts_has_three_mutants() -> None:
     found = Counter(
         mutant.breaks
-        for mutants in (CONTEXTS, CLIENTS, PATCHES, FILES, REDIS_CONTEXTS, schedules.CONTEXTS)
+        for mutants in (CONTEXTS, CLIENTS, PATCHES, RARELY, FILES, REDIS_CONTEXTS, schedules.CONTEXTS)
         for mutant in mutants
     )
     assert {clause: found[clause] for clause in clauses_checked(Target.CONTEXT) if found[clause] < 3} == {}

@@ -16,6 +16,7 @@ from flowcraft_conformance.suites.jobs import JobSuite
 from flowcraft_conformance.suites.suite import checks_of
 from tests.mutants.adapters_queue import QUEUES, QueueMutant, harness_of
 from tests.mutants.adapters_queue_processes import PROCESSES, ProcessMutant
+from tests.mutants.adapters_queue_rarely import QUEUES_RARELY
 from tests.support import judge_adapter, opened_adapter
 
 
@@ -30,7 +31,7 @@ def one_program_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rig, "SLACK_SECONDS", 2.0)
 
 
-@pytest.mark.parametrize("mutant", QUEUES, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
+@pytest.mark.parametrize("mutant", [*QUEUES, *QUEUES_RARELY], ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
 def test_a_broken_queue_is_caught(mutant: type[QueueMutant]) -> None:
     with opened_adapter(harness_of(mutant), 1, PROFILES[mutant.profile]) as target:
         verdict, said = judge_adapter(target, mutant.breaks, JobSuite)
@@ -45,5 +46,5 @@ def test_what_breaks_between_processes_and_on_a_server_is_caught(mutant: type[Pr
 
 
 def test_every_checked_clause_has_a_mutant() -> None:
-    caught = {mutant.breaks for mutant in QUEUES} | {mutant.breaks for mutant in PROCESSES}
+    caught = {mutant.breaks for mutant in (*QUEUES, *QUEUES_RARELY)} | {mutant.breaks for mutant in PROCESSES}
     assert caught == set(checks_of(JobSuite).values())

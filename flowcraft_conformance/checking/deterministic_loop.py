@@ -304,9 +304,15 @@ class DeterministicLoop(RefusingLoop):
     def call_soon_threadsafe(
         self, callback: Callable[[*_Args], object], *args: *_Args, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
-        """As :meth:`call_soon`; raises NeedsRealTimeError in any other thread."""
+        """As :meth:`call_soon`; from any other thread it does nothing, and the run needs real time.
+
+        Nothing is raised there: the thread is the target's own, and an error that asyncio never raises may end it.
+        """
         if threading.get_ident() != self._thread:
-            self.refuse("call_soon_threadsafe from another thread")
+            self.note_refusal("call_soon_threadsafe from another thread")
+            unused = asyncio.Handle(callback, args, self, context)
+            unused.cancel()
+            return unused
         return self.call_soon(callback, *args, context=context)
 
     def call_later(

@@ -98,6 +98,8 @@ _PLAIN: tuple[WorkflowBlueprint, ...] = (
     flow("batch", _items(3, 1, 2), *batch("s", "a", key="all"), "a>s s_gather>d"),
     flow("batch-of-none", _items(), *batch("s", "a", key="all"), "a>s s_gather>d"),
     flow("batch-in-chunks", _items(3, 1, 2), *batch("s", "a", chunk=2), "a>s s_gather>d"),
+    flow("batch-of-twelve", _items(*range(12)), *batch("s", "a", chunk=1, key="all"), "a>s s_gather>d"),
+    flow("loop-of-eleven", node("b", "count"), loop("l", "n < 11"), "b>l", again("l", "b"), leave("l", "d")),
     flow("batch-beside-work", _items("x", "y"), *batch("s", "a"), "a>s a>c s_gather>d c>d"),
     flow("batch-that-fails", _items("good", "bad"), *batch("s", "a", worker="work_but"), "a>s s_gather>d"),
     flow("batch-in-a-loop", _items("x", "y"), node("b", "count"), *batch("s", "a"), loop("l", "n < 2"),

@@ -156,6 +156,8 @@ NO_JSON: tuple[Any, ...] = (
     {"a": {"b": _NoJson()}},
     {1: "a key that is no string"},
     {None: 1},
+    {"a": {1: "a key below that is no string"}},
+    [{True: 1}],
     {"a": {"b", "c"}},
 )
 """Values that cannot be stored: CTX-SET-04."""

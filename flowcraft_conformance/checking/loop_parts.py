@@ -116,6 +116,8 @@ if TYPE_CHECKING:
 
         def refuse(self, asked: str) -> NoReturn: ...
 
+        def note_refusal(self, asked: str) -> NeedsRealTimeError: ...
+
 else:
 
     class RefusingLoop(asyncio.AbstractEventLoop):
@@ -125,10 +127,14 @@ else:
 
         def refuse(self, asked: str) -> NoReturn:
             """Raise NeedsRealTimeError and remember it: code on the loop may swallow it."""
+            raise self.note_refusal(asked)
+
+        def note_refusal(self, asked: str) -> NeedsRealTimeError:
+            """Remember a refusal where it cannot be raised."""
             error = NeedsRealTimeError(asked)
             if self.needed is None:
                 self.needed = error
-            raise error
+            return error
 
     for _name in dir(asyncio.AbstractEventLoop):
         if not _name.startswith("_"):

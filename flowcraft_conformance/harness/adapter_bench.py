@@ -16,10 +16,11 @@ from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
 from flowcraft_conformance.contract.protocols import DistributedAdapter, IAsyncContext, ICoordinationStore
-from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, NotApplicable
+from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, NotApplicable, Unobservable
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.bench import BenchSettings, hash_text
 from flowcraft_conformance.harness.captured.details import details_of_run
+from flowcraft_conformance.harness.captured.hooks import GOES_PAST, goes_past_its_own_methods
 from flowcraft_conformance.harness.captured.judging import Also, Problem, Trace, judge
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.replay import Replay
@@ -52,6 +53,8 @@ class AdapterTarget:
         self.settings = settings
         self.harness = harness(f"fc{uuid.uuid4().hex[:10]}")
         self._client: DistributedAdapter | None = None
+        self.goes_past = False
+        """Whether nothing can be seen of its runs; see :func:`goes_past_its_own_methods`."""
         self._around: Mapping[Target, Surroundings] = {}
         self.order: WorkerOrder | None = None
         """What other processes make the same adapter from; None: they cannot."""
@@ -115,6 +118,7 @@ class AdapterTarget:
     async def _open(self) -> None:
         await self.harness.setup()
         await self._connect()
+        self.goes_past = await goes_past_its_own_methods(self.harness)
 
     async def _connect(self) -> None:
         store = await self.create_store()
@@ -196,12 +200,15 @@ class AdapterBench:
 
         Raises:
             NotApplicable: only one run is replayed.
+            Unobservable: the kit cannot take the place of its queue.
         """
         if self.settings.replay is not None:
             raise NotApplicable(f"only {self.settings.replay} is replayed, and this check searches for no plan")
         return self._captured()
 
     def _captured(self) -> Captured:
+        if self.target.goes_past:
+            raise Unobservable(GOES_PAST)
         return Captured(self.target.harness, f"r{uuid.uuid4().hex[:8]}")
 
     def trace(self, scenario: Scenario, *events: Event) -> Trace:
@@ -405,6 +412,8 @@ class AdapterBench:
         not see: that stays with whoever has seen it.
         """
         if not problem.is_plain or when_plain is None or problem.rule in (*when_plain, "also"):
+            return False
+        if also is not None and also(problem.trace) is not None:  # this clause's own rule is broken as well
             return False
         scenario = problem.trace.scenario
         again = judge(self.trace(scenario), allowed or self.expected(scenario), also)

@@ -26,6 +26,10 @@ class CallRecord:
     end: float | None = None
     output: Any = None
     error: BaseException | None = None
+    run_id: str = ""
+    """The run whose state was called; of a store none."""
+    cancelled: bool = False
+    """Whether its caller was cancelled while it went on."""
 
 
 class TargetRaised(Exception):
@@ -46,16 +50,20 @@ class Recorder:
     now: Callable[[], float] = time.monotonic
     records: list[CallRecord] = field(default_factory=list)
 
-    async def call(self, client: int, target: Any, name: str, *arguments: Any) -> Any:
+    async def call(self, client: int, target: Any, name: str, *arguments: Any, run_id: str = "") -> Any:
         """Make one call and record it.
 
         Raises:
             TargetRaised: the target raised, or did not return an awaitable.
             CallTimeoutError: the call did not return in time, or has hung too often to be made again.
         """
-        record = CallRecord(client, name, arguments, self.now())
+        record = CallRecord(client, name, arguments, self.now(), run_id=run_id)
         self.records.append(record)
-        output, error = await self._make(target, name, arguments)
+        try:
+            output, error = await self._make(target, name, arguments)
+        except asyncio.CancelledError:
+            record.cancelled = True
+            raise
         output = _plain(output)
         record.end, record.output, record.error = self.now(), output, error
         if error is not None:
@@ -150,28 +158,31 @@ class ContextClient:
 
     async def get(self, key: str) -> Any:
         """See :meth:`IAsyncContext.get`."""
-        return await self.recorder.call(self.number, self.target, "get", key)
+        return await self._call("get", key)
 
     async def set(self, key: str, value: Any) -> Any:
         """See :meth:`IAsyncContext.set`."""
-        return await self.recorder.call(self.number, self.target, "set", key, value)
+        return await self._call("set", key, value)
 
     async def has(self, key: str) -> Any:
         """See :meth:`IAsyncContext.has`."""
-        return await self.recorder.call(self.number, self.target, "has", key)
+        return await self._call("has", key)
 
     async def delete(self, key: str) -> Any:
         """See :meth:`IAsyncContext.delete`."""
-        return await self.recorder.call(self.number, self.target, "delete", key)
+        return await self._call("delete", key)
 
     async def to_dict(self) -> Any:
         """See :meth:`IAsyncContext.to_dict`."""
-        return await self.recorder.call(self.number, self.target, "to_dict")
+        return await self._call("to_dict")
 
     async def patch(self, operations: Sequence[PatchOperation]) -> Any:
         """See :meth:`IAsyncContext.patch`."""
-        return await self.recorder.call(self.number, self.target, "patch", operations)
+        return await self._call("patch", operations)
 
     async def patch_if_absent(self, guard: str, operations: Sequence[PatchOperation]) -> Any:
         """See :meth:`IGuardedContext.patch_if_absent`."""
-        return await self.recorder.call(self.number, self.target, "patch_if_absent", guard, operations)
+        return await self._call("patch_if_absent", guard, operations)
+
+    async def _call(self, name: str, *arguments: Any) -> Any:
+        return await self.recorder.call(self.number, self.target, name, *arguments, run_id=self.run_id)

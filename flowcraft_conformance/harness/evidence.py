@@ -21,7 +21,7 @@ def violation(
 ) -> ClauseViolation:
     """A violation that shows these calls as :func:`trace` does, and has them for reports to draw."""
     chosen = [*marked] if marked is not None else [*records[-1:]]
-    drawn = [draw(record, hide, marked=any(record is one for one in chosen)) for record in records]
+    drawn = _drawn(records, chosen, hide)
     return ClauseViolation(summary, trace(records, hide=hide, marked=marked), details_of_calls(drawn))
 
 
@@ -30,22 +30,31 @@ def trace(records: Sequence[CallRecord], *, hide: str, marked: Sequence[CallReco
     if not records:
         return ""
     chosen = list(marked) if marked is not None else [records[-1]]
-    drawn = [draw(record, hide, marked=any(record is one for one in chosen)) for record in records]
+    drawn = _drawn(records, chosen, hide)
     return draw_time_line(drawn) if _overlap(records) else draw_sequence(drawn)
 
 
-def draw(record: CallRecord, hide: str, *, marked: bool = False) -> DrawnCall:
+def _drawn(records: Sequence[CallRecord], marked: Sequence[CallRecord], hide: str) -> list[DrawnCall]:
+    """The calls; each with its run where there are several."""
+    several = len({record.run_id for record in records}) > 1
+    return [draw(record, hide, marked=any(record is one for one in marked), names_run=several) for record in records]
+
+
+def draw(record: CallRecord, hide: str, *, marked: bool = False, names_run: bool = False) -> DrawnCall:
     """One recorded call ready to be drawn, with its arguments and what came of it."""
     clean = _without(hide)
     arguments = ", ".join(clean(_argument(argument)) for argument in record.arguments)
+    run = f"run {clean(shorten(record.run_id))}: " if names_run else ""
     return DrawnCall(
-        record.client, f"{record.name}({arguments})", clean(_outcome(record)), record.start, record.end, marked
+        record.client, f"{run}{record.name}({arguments})", clean(_outcome(record)), record.start, record.end, marked
     )
 
 
 def _outcome(record: CallRecord) -> str:
     if record.error is not None:
         return f"raised {type(record.error).__name__}: {str(record.error)[:80]}"
+    if record.cancelled:
+        return "cancelled by the kit"
     if record.end is None:
         return "never returned"
     return f"-> {shorten(record.output)}"

@@ -54,12 +54,12 @@ class StepRecorder(Recorder):
     loop: DeterministicLoop | None = None
     hide: str = ""
 
-    async def call(self, client: int, target: Any, name: str, *arguments: Any) -> Any:
+    async def call(self, client: int, target: Any, name: str, *arguments: Any, run_id: str = "") -> Any:
         """See :meth:`Recorder.call`."""
         shown = ", ".join(draw_argument(argument, self.hide) for argument in arguments)
         self._note(lambda: f"calls {name}({shown})")
         try:
-            output = await Recorder.call(self, client, target, name, *arguments)
+            output = await Recorder.call(self, client, target, name, *arguments, run_id=run_id)
         except TargetRaised as raised:
             said = f"{name} raised {type(raised.error).__name__}: {str(raised.error)[:80]}"
             self._note(lambda: said.replace(self.hide + SEPARATOR, ""))

@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from flowcraft_conformance.checking.drawing import shorten
 from flowcraft_conformance.checking.json_values import (
     FALSY,
     NO_JSON,
@@ -32,6 +33,8 @@ _SMALLEST_LIMIT = 64 * 1024
 _AT_ONCE = 24
 """Values that one run holds."""
 _ABSENT = "never written"
+_TEXT_SIZES = (0, 5_000, 50_000)
+"""A client may keep what was costly to parse; below the smallest limit of a value."""
 _REPLACED: list[list[Any]] = [
     [{"a": 1}, {}],
     [{"a": 1}, {"b": 2}],
@@ -149,9 +152,10 @@ class ContextValues:
 
     @checks("CTX-SET-05")
     def test_what_is_stored_is_a_copy(self, flowcraft_context_bench: ContextBench) -> None:
-        async def body(space: ContextSpace, how: str) -> None:
+        async def body(space: ContextSpace, example: tuple[str, int]) -> None:
+            how, size = example
             context, reader = await space.clients(2)
-            value: dict[str, Any] = {"list": [1, {"deep": 2}], "dict": {"a": 1}}
+            value: dict[str, Any] = {"list": [1, {"deep": 2}], "dict": {"a": 1}, "text": "x" * size}
             want = copy.deepcopy(value)
             await (context.set("k", value) if how == "set" else context.patch([SetOp("k", value)]))
             _disturb(value)
@@ -166,7 +170,8 @@ class ContextValues:
                 everything["other"] = 1
                 expect_json(space, await client.to_dict(), {"k": want}, "to_dict after its own dict was changed")
 
-        flowcraft_context_bench.explore(st.sampled_from(("set", "patch")), body)
+        ways = [(how, size) for how in ("set", "patch") for size in _TEXT_SIZES]
+        flowcraft_context_bench.explore(st.sampled_from(ways), body, first=ways)
 
     @checks("CTX-SET-06")
     def test_int_and_float_stay_apart(self, flowcraft_context_bench: ContextBench) -> None:
@@ -203,15 +208,15 @@ class ContextValues:
         async def body(space: ContextSpace, names: list[str]) -> None:
             runs = [await space.client(space.run_id(name)) for name in names]
             for number, run in enumerate(runs):
-                await run.set("k", number)
+                await run.set("same", number)
                 await run.patch([SetOp(f"own{number}", number), SetOp("both", [number])])
             for number, run in enumerate(runs):
-                want = {"k": number, f"own{number}": number, "both": [number]}
-                expect_json(space, await run.to_dict(), want, f"to_dict of run {names[number]!r}")
-            await runs[0].patch([DeleteOp("k"), DeleteOp("both"), DeleteOp("own0")])
+                want = {"same": number, f"own{number}": number, "both": [number]}
+                expect_json(space, await run.to_dict(), want, f"to_dict of run {shorten(names[number])}")
+            await runs[0].patch([DeleteOp("same"), DeleteOp("both"), DeleteOp("own0")])
             for number, run in enumerate(runs[1:], 1):
-                about = f"k of run {names[number]!r} after run {names[0]!r} was emptied"
-                expect_json(space, await run.get("k"), number, about)
+                about = f"same of run {shorten(names[number])} after run {shorten(names[0])} was emptied"
+                expect_json(space, await run.get("same"), number, about)
 
         families = look_alike_families(max_bytes=100)
         flowcraft_context_bench.explore(look_alikes(max_bytes=100), body, first=families, share=4)

@@ -8,6 +8,7 @@ from functools import partial
 
 from hypothesis import strategies as st
 
+from flowcraft_conformance.checking.drawing import shorten
 from flowcraft_conformance.checking.texts import BROKEN_TEXTS, look_alike_families, look_alikes, texts
 from flowcraft_conformance.contract.verdicts import ClauseViolation
 from flowcraft_conformance.harness.calls import StoreClient
@@ -152,6 +153,20 @@ class CoordinationValues:
 
         flowcraft_store_bench.explore(st.one_of(st.none(), values), body, first=(None, "v", *_LOOK_ABSENT))
 
+    @checks("COORD-EXT-01")
+    def test_whoever_set_a_key_is_told_that_another_has_deleted_it(self, flowcraft_store_bench: StoreBench) -> None:
+        async def body(space: StoreSpace, armed_by: str) -> None:
+            holder, other = await space.clients(2)
+            key = space.key()
+            await (holder.set_if_not_exist(key, "v") if armed_by == "set_if_not_exist" else holder.increment(key))
+            expect(space, await holder.extend_ttl(key, 60), True, "extend_ttl by the client that made the key")
+            await other.delete(key)
+            about = "extend_ttl by the client that made the key, after another client has deleted it"
+            expect(space, await holder.extend_ttl(key, 60), False, about)
+
+        ways = ("set_if_not_exist", "increment")
+        flowcraft_store_bench.explore(st.sampled_from(ways), body, first=ways)
+
     @checks("COORD-EXT-03")
     def test_extension_creates_nothing_and_changes_no_value(self, flowcraft_store_bench: StoreBench) -> None:
         async def body(space: StoreSpace, value: str) -> None:
@@ -264,12 +279,14 @@ class CoordinationValues:
         async def body(space: StoreSpace, names: list[str]) -> None:
             store, reader = await space.clients(2)
             for number, name in enumerate(names):
-                expect(space, await store.set_if_not_exist(space.key(name), f"v{number}"), True, f"setting {name!r}")
+                expect(
+                    space, await store.set_if_not_exist(space.key(name), f"v{number}"), True, f"setting {_shown(name)}"
+                )
             for number, name in enumerate(names):
-                expect(space, await reader.get(space.key(name)), f"v{number}", f"the value of {name!r}")
+                expect(space, await reader.get(space.key(name)), f"v{number}", f"the value of {_shown(name)}")
             await store.delete(space.key(names[0]))
             for number, name in enumerate(names[1:], 1):
-                about = f"the value of {name!r} after {names[0]!r} was deleted"
+                about = f"the value of {_shown(name)} after {_shown(names[0])} was deleted"
                 expect(space, await reader.get(space.key(name)), f"v{number}", about)
 
         flowcraft_store_bench.explore(look_alikes(max_bytes=496), body, first=look_alike_families(max_bytes=496))
@@ -287,3 +304,9 @@ class CoordinationValues:
                 expect(space, await store.get(key), "odd", f"the value of {name!r}")
 
         flowcraft_store_bench.explore(st.sampled_from([f"k{text}k" for text in BROKEN_TEXTS]), body)
+
+
+def _shown(name: str) -> str:
+    """A key in a sentence: both of its ends, and where that is not all of it its length."""
+    shown = shorten(name)
+    return shown if shown == repr(name) else f"{shown} ({len(name.encode())} bytes)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import ClassVar
 
 from flowcraft_conformance.contract.clauses.model import Target
@@ -12,25 +13,29 @@ from flowcraft_conformance.suites.jobs_delivery import PEACE
 from flowcraft_conformance.suites.jobs_life import CLOSING, CYCLES, STARTING, coming_back
 from flowcraft_conformance.suites.jobs_messages import BAD
 from flowcraft_conformance.suites.jobs_processes import crowd_of_processes, killed
+from flowcraft_conformance.suites.jobs_results import LONG_REASON
 from flowcraft_conformance.suites.jobs_workers import BUSY, CROWD
-from flowcraft_conformance.suites.jobs_workflows import killed_processes, many_processes, many_workers
+from flowcraft_conformance.suites.jobs_workflows import killed_processes, many_processes, many_workers, poisoned
 from flowcraft_conformance.suites.suite import Suite, checks
 
-TOGETHER: tuple[Program, ...] = (PEACE, BUSY, CROWD, BAD, STARTING, CLOSING)
+TOGETHER: tuple[Program, ...] = (PEACE, BUSY, CROWD, BAD, STARTING, CLOSING, LONG_REASON)
 """Programs that share one wait."""
 
 
-def _between_processes(bench: AdapterBench) -> tuple[Program, Program, Program, Program]:
+def _between_processes(bench: AdapterBench) -> tuple[Program, ...]:
     """Programs that share one wait, too.
 
     Raises:
         Unsupported: the adapter belongs to one process.
     """
     crew = bench.target.crew()
-    return killed(crew), crowd_of_processes(crew), many_processes(bench, crew), killed_processes(bench, crew)
+    programs = killed(crew), crowd_of_processes(crew), many_processes(bench, crew), killed_processes(bench, crew)
+    with contextlib.suppress(NotApplicable):
+        return *programs, poisoned(bench, crew)
+    return programs
 
 
-def _between_processes_if_any(bench: AdapterBench) -> tuple[Program, Program, Program, Program]:
+def _between_processes_if_any(bench: AdapterBench) -> tuple[Program, ...]:
     try:
         return _between_processes(bench)
     except Unsupported as error:  # what workers of one process show decides about the clause
@@ -100,6 +105,16 @@ class JobSuite(Suite):
     def test_a_worker_goes_on_when_its_queue_is_back(self, flowcraft_adapter_bench: AdapterBench) -> None:
         program = coming_back(flowcraft_adapter_bench.settings.surroundings.faults())
         judge_by(flowcraft_adapter_bench, program, (program,), "JOB-LIFE-03")
+
+    @checks("DLQ-01")
+    def test_a_job_that_kills_its_workers_ends_its_run(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        between = _between_processes_if_any(flowcraft_adapter_bench)
+        program = poisoned(flowcraft_adapter_bench, flowcraft_adapter_bench.target.crew())
+        judge_by(flowcraft_adapter_bench, program, between, "DLQ-01")
+
+    @checks("RESULT-02")
+    def test_a_client_reads_the_whole_reason(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        judge_by(flowcraft_adapter_bench, LONG_REASON, TOGETHER, "RESULT-02")
 
     @checks("DLV-MULTI-01")
     def test_workflows_end_the_same_on_several_workers(self, flowcraft_adapter_bench: AdapterBench) -> None:

@@ -21,7 +21,8 @@ _ACKNOWLEDGED = 20
 _FLOOD = {"quick": (100, 1.0), "standard": (1000, 5.0), "thorough": (10_000, 60.0)}
 """Profile -> the most jobs, and the seconds after which a slow queue is given no more than the least."""
 _LEAST_FLOOD = 60
-_SENT_AGAIN = 3
+_SENT_AGAIN = _WORKERS + 1
+"""One of the workers gets the job twice: a consumer that remembers what it has done cannot get by."""
 _DEFERRALS = 4
 _MOST_DEFERRALS = 9
 _DEFERRED_SECONDS = 0.05
@@ -101,7 +102,7 @@ def _judge_arrival(
     rig: Rig, findings: Findings, odd: Sequence[JobPayload], flood: Sequence[JobPayload], missing: Sequence[JobPayload]
 ) -> None:
     sent = {ids_of(job) for job in (*odd, *flood)}
-    strange = [delivery.job for delivery in rig.notes.deliveries if delivery.ids not in sent]
+    strange = [one.job for one in rig.notes.deliveries if rig.is_alone and one.ids not in sent]
     lost_odd = [job for job in missing if job in odd]
     lost = [job for job in missing if job not in odd]
     arrived = f"; what arrived instead: {strange[0]!r}" if strange else ""

@@ -9,14 +9,15 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from flowcraft_conformance.checking.blueprints import EXAMPLES, wide_join
+from flowcraft_conformance.checking.blueprints import EXAMPLES, flow, wide_join
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
-from flowcraft_conformance.contract.verdicts import Inconclusive
+from flowcraft_conformance.contract.verdicts import Inconclusive, NotApplicable
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
 from flowcraft_conformance.harness.live.crew import Crew, Member, at_work, flow_command
 from flowcraft_conformance.harness.live.fates import Fate
 from flowcraft_conformance.harness.live.flow_worker import NODE_LOCK_SECONDS
 from flowcraft_conformance.harness.live.flows import LiveFlows, LiveRun, always_run
+from flowcraft_conformance.harness.live.flows import story as told_of
 from flowcraft_conformance.harness.live.rig import Rig
 from flowcraft_conformance.harness.live.together import Findings, Program
 from flowcraft_conformance.harness.nodes import kit_registry
@@ -32,6 +33,8 @@ _MOMENTS = 24
 _KILLED = ("diamond-and-on", "any-of-three", "transform", "action", "two-sinks")
 _MOST_KILLS = {"quick": 2, "standard": 3, "thorough": 3}
 _ROUNDS = {"quick": 1, "standard": 1, "thorough": 8}
+_MOST_POISONED = 6
+"""Each time takes a redelivery."""
 _MEMO = "live runs"
 
 
@@ -111,6 +114,45 @@ def killed_processes(bench: AdapterBench, crew: Crew) -> Program:
             await one_round(rig, dice)
 
     return Program("killed processes", ("DLV-CRASH-02",), run)
+
+
+def poisoned(bench: AdapterBench, crew: Crew) -> Program:
+    """A job that kills whoever takes it, until its attempts are used up: its run must not rest in silence.
+
+    A crash need not use up an attempt. Then the job comes once more than it has attempts, and is done.
+
+    Raises:
+        NotApplicable: a job has attempts without end, or so many that this would take too long.
+    """
+    attempts = bench.settings.capabilities.queue_attempts
+    if attempts is None or attempts > _MOST_POISONED:
+        raise NotApplicable(f"queue_attempts is {attempts}: jobs are killed up to {_MOST_POISONED} times")
+    run = _run(bench, flow("poison", "a>b b>c"))
+
+    async def story(rig: Rig, findings: Findings) -> None:
+        flows = LiveFlows(rig, [run])
+        fates = [
+            Fate(run.run_id, "b", 0, stops=False, token=str(crew.folder / f"met-{uuid.uuid4().hex[:10]}"))
+            for _ in range(attempts + 1)
+        ]
+        command = flow_command([run.blueprint], fates)
+        client = await flows.worker(starts=False)
+        async with at_work(crew, _PROCESSES, rig.harness.scope, rig.patience, **command) as members:
+            watch = _Watch(crew, rig, members, flows, command)
+            await flows.start(client)
+            await flows.wait(watch.entries, watch.tend)
+            killed = sum(fate.met for fate in fates)
+            if killed < min(attempts, 2):
+                raise Inconclusive(f"job 'b' was to kill its worker {attempts} times, and did so {killed} times")
+            if not await flows.results(run.run_id, watch.entries):
+                findings.broken(
+                    "DLQ-01",
+                    f"a job killed its worker {killed} times (queue_attempts is {attempts}) and did not come again; "
+                    "its run never ended, for no result was published",
+                    told_of(run.run_id, watch.entries()),
+                )
+
+    return Program("poison", ("DLQ-01",), story)
 
 
 def _fates(runs: Sequence[LiveRun], dice: random.Random, crew: Crew, kills: int) -> list[Fate]:

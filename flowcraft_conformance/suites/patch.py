@@ -153,16 +153,38 @@ class PatchSuite(PatchRaces, PatchSchedules, PatchProcesses, PatchFaults, Suite)
             broken.insert(min(position, len(broken)), SetOp("bad", bad))
             await expect_raises(space, lambda: context.patch(broken), f"a patch with a value {bad!r}")
             expect_json(space, await context.to_dict(), start, "to_dict after the refused patch")
+            await context.patch([SetOp("next", 1)])
+            start["next"] = 1
+            expect_json(space, await context.to_dict(), start, "to_dict after the client's next patch")
             if offers_guard(context):
                 guarded = [SetOp("guard", 1), *broken]
                 await expect_raises(
                     space, lambda: context.patch_if_absent("guard", guarded), f"a guarded patch with a value {bad!r}"
                 )
                 expect_json(space, await context.to_dict(), start, "to_dict after the refused guarded patch")
+                await context.set("next", 2)
+                start["next"] = 2
+                expect_json(space, await context.to_dict(), start, "to_dict after the client's next set")
 
         bad_values = st.sampled_from(NO_JSON)
         some = patches(max_operations=30).filter(bool)
         flowcraft_context_bench.explore(st.tuples(some, st.integers(0, 30), bad_values), body, share=2)
+
+    @checks("PATCH-ATOM-01")
+    def test_a_bad_operation_at_the_end_leaves_no_part_of_a_large_patch(
+        self, flowcraft_context_bench: ContextBench
+    ) -> None:
+        async def body(space: ContextSpace, size: int) -> None:
+            size = min(size, space.capabilities.max_patch_operations or size)
+            context = await space.client()
+            await context.set("before", 1)
+            operations: list[PatchOperation] = [SetOp(f"k{number}", number) for number in range(size - 1)]
+            refused = partial(context.patch, [*operations, SetOp("bad", NO_JSON[0])])
+            await expect_raises(space, refused, f"a patch of {size} operations, of which the last one cannot be stored")
+            expect_json(space, await context.to_dict(), {"before": 1}, f"to_dict after a refused patch of {size}")
+
+        large = [size + 1 for size in _SIZES if size >= 10]
+        flowcraft_context_bench.explore(st.sampled_from(large[-1:]), body, first=large, share=4)
 
     @checks("PATCH-MANY-01")
     def test_patches_of_many_operations(self, flowcraft_context_bench: ContextBench) -> None:

@@ -21,6 +21,9 @@ from flowcraft_conformance.harness.nodes import kit_registry
 from flowcraft_conformance.harness.oracle import possible_outcomes
 from flowcraft_conformance.suites.suite import checks
 
+_LOOK_EMPTY: tuple[Any, ...] = (0, False, "", [], {}, None)
+"""Outputs that a careless look takes for none."""
+
 
 class WorkflowClients:
     """Starting, waiting, reconciling, giving up."""
@@ -53,6 +56,14 @@ class WorkflowClients:
         same = {"w": NodeResult(3, "go"), "x": NodeResult(3, "go")}
         bench.resumed(WAITING["two-waits"], (_resume(None, "go", 3),), same)
         bench.resumed(WAITING["two-waits"], (_resume("w", "go", 1),), {"w": NodeResult(1, "go")})
+
+    @checks("HITL-01")
+    def test_an_answer_that_looks_empty_is_an_answer(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for output in _LOOK_EMPTY:
+            answers = {"w": NodeResult(output, "yes")}
+            allowed = asyncio.run(possible_outcomes(WAITING["wait"], kit_registry, answers=answers))
+            scenario = Scenario(WAITING["wait"], kit_registry, steps=(_resume("w", "yes", output),))
+            flowcraft_adapter_bench.search([scenario], (), orders=False, allowed=allowed, share=0.05)
 
     @checks("HITL-01")
     def test_a_second_answer_changes_nothing(self, flowcraft_adapter_bench: AdapterBench) -> None:

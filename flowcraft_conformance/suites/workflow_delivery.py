@@ -74,6 +74,11 @@ class WorkflowDelivery:
             [LONG], (Kind.DUPLICATE, Kind.FAIL), also=_ran_twice_under_its_lease, when_plain=()
         )
 
+    @checks("HB-01")
+    def test_a_heartbeat_that_fails_stops_no_node(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        events = at_calls((Kind.FAIL,), _is_heartbeat)
+        flowcraft_adapter_bench.at_each(LONG, events, also=_ran_twice_though_it_held_its_lease, when_plain=())
+
     @checks("DLV-MULTI-01")
     def test_two_jobs_done_in_the_middle_of_each_other(self, flowcraft_adapter_bench: AdapterBench) -> None:
         for scenario in examples("sibling-writes", "any"):
@@ -102,6 +107,17 @@ class WorkflowDelivery:
 
 def _tells_others(call: CallSeen) -> bool:
     return call.part in ("queue", "result")
+
+
+def _is_heartbeat(call: CallSeen) -> bool:
+    return call.part == "store" and call.name == "extend_ttl"
+
+
+def _ran_twice_though_it_held_its_lease(trace: Trace) -> str | None:
+    times = sum(execution.node == "b" for execution in trace.executions)
+    if times > 1 and trace.happened:
+        return f"the long node ran {times} times: one heartbeat failed, and its lease had most of its time left"
+    return None
 
 
 def _ran_twice_under_its_lease(trace: Trace) -> str | None:

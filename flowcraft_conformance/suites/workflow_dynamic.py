@@ -51,6 +51,11 @@ class WorkflowDynamic:
         flowcraft_adapter_bench.search(chosen, tuple(Kind), share=0.7)
 
     @checks("SUB-01")
+    def test_more_than_ten_items_and_iterations(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for scenario in dynamic("batch-of-twelve", "loop-of-eleven"):  # as text, 10 comes before 2
+            flowcraft_adapter_bench.plain(scenario)
+
+    @checks("SUB-01")
     def test_a_subflow_sees_and_gives_what_is_mapped(self, flowcraft_adapter_bench: AdapterBench) -> None:
         chosen = dynamic(
             "subflow", "subflow-mapped", "subflow-apart", "subflow-that-fails", "subflow-not-taken",

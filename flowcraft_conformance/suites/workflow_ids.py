@@ -36,6 +36,11 @@ def odd_run(name: str, ids: Sequence[str]) -> Scenario:
     return Scenario(_graph(f"ids-{name}", ids), kit_registry, run_name=RUN + suffix)
 
 
+def plain_run() -> Scenario:
+    """The same run with ids that nobody could take for others."""
+    return Scenario(_graph("ids-plain", _PLAIN), kit_registry)
+
+
 def _graph(name: str, ids: Sequence[str]) -> WorkflowBlueprint:
     start, left, right, joined, first, substitute = ids
     nodes = (

@@ -7,16 +7,16 @@ from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 
-from flowcraft_conformance.contract.verdicts import ClauseViolation, NotApplicable
-from flowcraft_conformance.harness.adapter_bench import AdapterBench
+from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, NotApplicable
+from flowcraft_conformance.harness.adapter_bench import WRONG_WHEN_PLAIN, AdapterBench
 from flowcraft_conformance.harness.captured.events import at_calls, changes_something
-from flowcraft_conformance.harness.captured.judging import Trace
+from flowcraft_conformance.harness.captured.judging import Trace, judge
 from flowcraft_conformance.harness.captured.plan import Event, Kind
 from flowcraft_conformance.harness.captured.records import CallSeen, InjectedError
 from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.suites.suite import checks
 from flowcraft_conformance.suites.workflow_graphs import examples
-from flowcraft_conformance.suites.workflow_ids import FAMILIES, PAIRS, UNLIKE, Pair, odd_run
+from flowcraft_conformance.suites.workflow_ids import FAMILIES, PAIRS, UNLIKE, Pair, odd_run, plain_run
 
 _EVENTS = ("job:enqueued", "job:processed", "job:failed")
 _BUS_ERRORS = ("the connection was lost", "the event bus is down")
@@ -45,12 +45,14 @@ class WorkflowSurface:
 
     @checks("KEY-01")
     def test_nodes_with_odd_ids_end_as_others_do(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        _needs_to_be_right_with_plain_ids(flowcraft_adapter_bench)
         chosen = [odd_run(name, ids) for name, ids in FAMILIES.items()]
         flowcraft_adapter_bench.each_plain(chosen)
         flowcraft_adapter_bench.search(chosen, (Kind.DUPLICATE, Kind.INTERLEAVE))
 
     @checks("KEY-01")
     def test_two_runs_whose_ids_look_alike_end_as_each_alone(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        _needs_to_be_right_with_plain_ids(flowcraft_adapter_bench)
         flowcraft_adapter_bench.beside([pair.scenario() for pair in PAIRS], (Kind.INTERLEAVE,))
 
     @checks("KEY-01")
@@ -80,6 +82,19 @@ class WorkflowSurface:
         [chain] = _watched("chain")
         bench.at_each(chain, at_calls((Kind.CRASH,), changes_something, before=False), also=rule, when_plain=())
         bench.search(_watched("diamond", "failure"), (Kind.FAIL, Kind.DUPLICATE, Kind.PAUSE), also=rule, when_plain=())
+
+
+def _needs_to_be_right_with_plain_ids(bench: AdapterBench) -> None:
+    """Else its ids are not to blame.
+
+    Raises:
+        Inconclusive: the same workflow is wrong with plain ids.
+    """
+    if bench.settings.replay is None:
+        scenario = plain_run()
+        problem = judge(bench.trace(scenario), bench.expected(scenario))
+        if problem is not None:
+            raise Inconclusive(WRONG_WHEN_PLAIN.format(scenario.blueprint.id, problem.got))
 
 
 # Events

@@ -191,17 +191,15 @@ def test_a_refusal_is_known_though_it_was_swallowed() -> None:
 
 
 def test_an_answer_from_another_thread_is_refused_and_no_deadlock() -> None:
-    refused: list[BaseException] = []
+    went_on: list[bool] = []
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         answer = loop.create_future()
 
-        def other() -> None:
-            try:
-                loop.call_soon_threadsafe(answer.set_result, 1)
-            except NeedsRealTimeError as error:
-                refused.append(error)
+        def other() -> None:  # the target's own thread: what asyncio never raises would end it
+            loop.call_soon_threadsafe(answer.set_result, 1)
+            went_on.append(True)
 
         thread = threading.Thread(target=other)
         thread.start()
@@ -210,7 +208,7 @@ def test_an_answer_from_another_thread_is_refused_and_no_deadlock() -> None:
 
     with pytest.raises(NeedsRealTimeError, match="another thread"):
         DeterministicLoop().run(main())
-    assert len(refused) == 1
+    assert went_on == [True]
 
 
 def test_a_deadlock_names_the_tasks_and_where_they_wait() -> None:

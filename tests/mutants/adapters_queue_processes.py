@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar
 
+from bullmq.custom_errors import UnrecoverableError
+
 from flowcraft_conformance import AdapterOptions, JobPayload, redis_service
 from flowcraft_conformance.runtime.graph import Graph
 from flowcraft_conformance.runtime.joins import Joins
@@ -121,6 +123,28 @@ class StopsWhenItsServerGoes(ProcessMutant):
     adapter = _StopsOnErrorAdapter
 
 
+class _FailingWithoutAWord(BullMQConsumer):
+    async def _give_up(self, job: Any, token: str, payload: JobPayload, reason: str) -> None:
+        if "workers that died" not in reason:
+            return await super()._give_up(job, token, payload, reason)
+        self._logger.error("a job has failed", job=payload.node_id)
+        raise UnrecoverableError(reason)
+
+
+class _WithoutAWordAdapter(RedisBullMQAdapter):
+    async def process_jobs(self, handler: Any) -> None:
+        if self._consumer is None:
+            self._consumer = _FailingWithoutAWord(self._url, self._settings, handler, self.abandon_job, self.logger)
+            await self._consumer.start()
+
+
+class OnlyLogsAJobThatKillsItsWorkers(ProcessMutant):
+    """The dead letter of a job that raises is heard of; that of one whose workers died is a line in a log."""
+
+    breaks = "DLQ-01"
+    adapter = _WithoutAWordAdapter
+
+
 class _OwnArrivalsAdapter(RedisBullMQAdapter):
     arrivals: ClassVar[dict[tuple[str, str], set[int]]] = {}
     """Of the process: all workers of one process see them."""
@@ -149,5 +173,6 @@ PROCESSES: tuple[type[ProcessMutant], ...] = (
     AcknowledgesOnReceipt,
     SendsJobsLater,
     StopsWhenItsServerGoes,
+    OnlyLogsAJobThatKillsItsWorkers,
     CountsArrivalsInItsProcess,
 )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import ClassVar
 
+from flowcraft_conformance import Clock
+from reference_adapters.memory import MemoryBackend
 from tests.mutants.stores import MutantStore, mutants_in
 
 
@@ -56,6 +59,33 @@ class TakesTheOldExpiryAwayFirst(MutantStore):
         await asyncio.sleep(0)
         item.deadline = before
         return await super().extend_ttl(key, ttl_seconds)
+
+
+class TrustsItsOwnClock(MutantStore):
+    """A client that has made a key believes that it holds it for as long as it has asked for."""
+
+    breaks = "COORD-EXT-01"
+    shared: ClassVar[MemoryBackend] = MemoryBackend()
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        super().__init__(clock=clock)
+        self.backend = self._backend = self.shared
+        self._items = self.shared.items
+        self.held: dict[str, float] = {}
+
+    async def set_if_not_exist(self, key: str, value: str, ttl_seconds: int) -> bool:
+        won = await super().set_if_not_exist(key, value, ttl_seconds)
+        if won:
+            self.held[key] = self.now() + ttl_seconds
+        return won
+
+    async def extend_ttl(self, key: str, ttl_seconds: int) -> bool:
+        is_there = await super().extend_ttl(key, ttl_seconds)
+        return is_there or self.held.get(key, 0) > self.now()
+
+    async def delete(self, key: str) -> None:
+        self.held.pop(key, None)
+        await super().delete(key)
 
 
 STORES_GONE_KEYS = mutants_in(__name__)

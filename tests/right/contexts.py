@@ -15,7 +15,7 @@ from flowcraft_conformance import IAsyncContext, PatchOperation, SetOp
 from reference_adapters._json import decode, encode
 from reference_adapters.memory import MemoryBackend, MemoryContext
 from tests.right.contexts_files import FOLDER, FileContext
-from tests.right.contexts_styles import AsksAnActor, ReadsKeyByKey, SwapsVersions
+from tests.right.contexts_styles import AsksAnActor, AsksAThread, ReadsKeyByKey, SwapsVersions
 
 
 class SharedMemory(MemoryContext):
@@ -241,4 +241,5 @@ CONTEXTS = (
     ReadsKeyByKey,
     SwapsVersions,
     AsksAnActor,
+    AsksAThread,
 )

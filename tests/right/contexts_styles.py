@@ -1,8 +1,10 @@
-"""Three more ways to write a right context in memory: key by key, by compare and swap, and as an actor."""
+"""More ways to write a right context in memory: key by key, by compare and swap, as an actor, and in a thread."""
 
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary
@@ -166,3 +168,35 @@ class AsksAnActor:
     async def patch_if_absent(self, guard: str, operations: Sequence[PatchOperation]) -> bool:
         plan = encoded(operations)
         return await self._ask(lambda row: (row, False) if guard in row else (changed(row, plan), True))
+
+
+class AsksAThread(AsksAnActor):
+    """A thread owns the rows, and answers through the loop of whoever asked. It lives as long as the process."""
+
+    rows: ClassVar[dict[str, Row]] = {}
+    requests: ClassVar[queue.SimpleQueue[Callable[[], None]]] = queue.SimpleQueue()
+    owner: ClassVar[threading.Thread | None] = None
+
+    async def _ask(self, work: Callable[[Row], tuple[Row, T]]) -> T:
+        if AsksAThread.owner is None:
+            AsksAThread.owner = threading.Thread(target=self._serve, name="owner of the rows", daemon=True)
+            AsksAThread.owner.start()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def answered(result: T) -> None:
+            if not answer.done():  # whoever asked may have been cancelled
+                answer.set_result(result)
+
+        def done() -> None:
+            row, result = work(self.rows.get(self._run_id, {}))
+            self.rows[self._run_id] = row
+            loop.call_soon_threadsafe(answered, result)
+
+        self.requests.put(done)
+        return await answer
+
+    @classmethod
+    def _serve(cls) -> None:
+        while True:
+            cls.requests.get()()

@@ -140,7 +140,7 @@ CONTEXT: tuple[Clause, ...] = (
         ),
         checked_by=(
             "Values are stored by set and by patch, then the object passed in and those handed out by get and to_dict "
-            "are changed at every depth; nothing stored may change."
+            "are changed at every depth; nothing stored may change. Values are small and large."
         ),
     ),
     Clause(

@@ -154,7 +154,8 @@ DELIVERY: tuple[Clause, ...] = (
         ),
         checked_by=(
             "Nodes fail with errors whose text is known, at the first and at the last attempt, in fallbacks and "
-            "through the queue; the published reason must hold the node's id and that text."
+            "through the queue; the published reason must hold the node's id and that text. In a live run the reason "
+            "is long, and a client must read all of it."
         ),
     ),
     Clause(
@@ -237,8 +238,9 @@ DELIVERY: tuple[Clause, ...] = (
             "the queue removes a job that stalled too often without telling (BullMQ's maxStalledCount)",
         ),
         checked_by=(
-            "A node kills its worker at every attempt, in live runs by SIGKILL; within the time of all attempts a "
-            "failure with its reason must be published."
+            "A job is given up by the captured queue: a failure with the reason must be published. In live runs a job "
+            "kills its process by SIGKILL at every delivery until its attempts, up to six, are used up: its run must "
+            "not rest in silence."
         ),
     ),
     Clause(

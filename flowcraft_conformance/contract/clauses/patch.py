@@ -98,6 +98,7 @@ PATCH: tuple[Clause, ...] = (
         causes=(
             "one command per operation, without MULTI/EXEC or a transaction",
             "values are serialized while they are sent, and the bad one is met when others are already stored",
+            "a transaction or a buffer that is left open by the error, and goes out with the client's next call",
             (
                 "a long patch is split at the backend's limit (10 operations in Cosmos DB, 100 in DynamoDB), each part "
                 "on its own"
@@ -105,8 +106,9 @@ PATCH: tuple[Clause, ...] = (
             "a connection in autocommit mode",
         ),
         checked_by=(
-            "A bad operation stands at every position of drawn patches; calls are cancelled at every await, "
-            "connections cut in the middle and processes killed. Either all of the patch is there or none of it."
+            "A bad operation stands at every position of drawn patches, and at the end of patches of up to a thousand; "
+            "calls are cancelled at every await, connections cut in the middle and processes killed. Either all of the "
+            "patch is there or none of it, after the client's next write too."
         ),
     ),
     Clause(

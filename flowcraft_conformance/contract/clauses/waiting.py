@@ -24,7 +24,8 @@ WAITING: tuple[Clause, ...] = (
         ),
         checked_by=(
             "Graphs with one and several waiting nodes are resumed with different actions, one by one, together, twice "
-            "and during crashes; nothing behind a wait may run before, and the edges taken must be those of the action."
+            "and during crashes, also with outputs that look empty; nothing behind a wait may run before, and the "
+            "edges taken must be those of the action."
         ),
     ),
     Clause(
@@ -47,7 +48,8 @@ WAITING: tuple[Clause, ...] = (
         ),
         checked_by=(
             "On virtual time nodes run longer than every TTL, any coordination key past its TTL is dropped at every "
-            "await, heartbeats fail, and workers are paused beyond their lease; outcomes must not change."
+            "await, heartbeats fail, and workers are paused beyond their lease; outcomes must not change, and one "
+            "heartbeat that fails makes no node run twice."
         ),
     ),
     Clause(

@@ -113,6 +113,15 @@ class LiveFlows:
             return []
         return found
 
+    async def results(self, run_id: str, entries: Entries) -> list[FinalResult]:
+        """What was published of a run, and what a client reads of it."""
+        published = [
+            FinalResult.from_wire(entry["result"])
+            for entry in entries()
+            if entry["what"] == "published" and entry["run"] == run_id
+        ]
+        return [*published, *await self._read(run_id)]
+
     async def _problem(self, run: LiveRun, client: DistributedAdapter, entries: Entries) -> tuple[str, str] | None:
         expected = _expected(run.allowed)
         published = [

@@ -17,6 +17,7 @@ from flowcraft_conformance.contract.verdicts import ClauseViolation
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.calls import outcome_of
 from flowcraft_conformance.harness.errors import CallTimeoutError, describe_error
+from flowcraft_conformance.harness.harnesses import BareHarness
 from flowcraft_conformance.harness.live.lines import Lines
 from flowcraft_conformance.harness.loop import bounded
 from flowcraft_conformance.harness.profile import Profile
@@ -88,6 +89,11 @@ class Rig:
         self.notes = Notes()
         self.origin = time.monotonic()
         self._adapters: list[DistributedAdapter] = []
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether its queue is its own: on that of a bare class may be what others have left."""
+        return not isinstance(self.harness, BareHarness)
 
     @property
     def patience(self) -> float:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from flowcraft_conformance.contract.payloads import JobPayload
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, Unobservable
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
+from flowcraft_conformance.harness.captured.hooks import GOES_PAST
 from flowcraft_conformance.harness.harnesses import BareHarness
 from flowcraft_conformance.harness.live.rig import Rig
 from flowcraft_conformance.harness.loop import bounded
@@ -79,6 +80,8 @@ def judge_by(bench: AdapterBench, wanted: Program, together: Iterable[Program], 
         Inconclusive: time ran out, or the scope could not be set up.
         Unobservable: what the clause is about cannot be seen on this harness.
     """
+    if bench.target.goes_past:
+        raise Unobservable(GOES_PAST)
     known: dict[str, Findings] = bench.settings.memo.setdefault(_MEMO, {})
     if wanted.name not in known:
         asked = {wanted.name: wanted, **{program.name: program for program in together}}
@@ -117,13 +120,19 @@ def _unshared(bench: AdapterBench, seconds: float) -> Exception | None:
 
 
 async def _all(bench: AdapterBench, programs: list[Program]) -> dict[str, Findings]:
-    first = dict(zip([one.name for one in programs], await asyncio.gather(*[_one(bench, one) for one in programs]),
-                     strict=True))  # fmt: skip
-    doubtful = [program for program in programs if first[program.name].in_doubt]
-    again = await asyncio.gather(*[_one(bench, program) for program in doubtful])
-    for program, findings in zip(doubtful, again, strict=True):
-        first[program.name] = first[program.name].confirmed_by(findings)
+    first = await _each(bench, programs)
+    again = await _each(bench, [program for program in programs if first[program.name].in_doubt])
+    for name, findings in again.items():
+        first[name] = first[name].confirmed_by(findings)
     return first
+
+
+async def _each(bench: AdapterBench, programs: list[Program]) -> dict[str, Findings]:
+    """Side by side; on a bare class one by one, for all its instances may share one queue, whatever the scope."""
+    if isinstance(bench.target.harness, BareHarness):
+        return {program.name: await _one(bench, program) for program in programs}
+    found = await asyncio.gather(*[_one(bench, program) for program in programs])
+    return dict(zip([program.name for program in programs], found, strict=True))
 
 
 async def _one(bench: AdapterBench, program: Program) -> Findings:
