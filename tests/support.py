@@ -16,8 +16,10 @@ from flowcraft_conformance.contract.verdicts import (
     Unsupported,
     Verdict,
 )
-from flowcraft_conformance.harness.adapter_bench import AdapterBench, AdapterTarget, harness_class
+from flowcraft_conformance.harness.adapter_bench import AdapterBench
+from flowcraft_conformance.harness.adapter_target import AdapterTarget
 from flowcraft_conformance.harness.bench import Bench, BenchSettings
+from flowcraft_conformance.harness.harnesses import harness_class
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
 from flowcraft_conformance.harness.profile import PROFILES, Profile

@@ -12,7 +12,7 @@ from flowcraft_conformance.runtime.state import RunState
 from reference_adapters.redis_bullmq import QueueSettings, RedisBullMQAdapter, RedisBullMQHarness
 from reference_adapters.redis_bullmq.calls import RedisCalls
 from reference_adapters.redis_bullmq.queue import BullMQConsumer
-from tests.mutants.adapters_queue import OwnArrivals
+from tests.mutants.adapters_queue_workers import OwnArrivals
 
 
 class ProcessMutant(RedisBullMQHarness):
