@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from flowcraft_conformance.contract.capabilities import Capabilities
@@ -33,9 +34,14 @@ from flowcraft_conformance.suites.workflows import WorkflowSuite
 
 Outcome = tuple[Verdict, str]
 
+UNHURRIED = replace(PROFILES["quick"], search_seconds=60, shrink_seconds=60, check_seconds=600, flow_seconds=600)
+"""The counts of the quick profile and the time they take, so that what is found is the same on a loaded machine."""
+
 
 @contextmanager
-def opened(kind: Target, factory: Callable[..., Any], seed: int = 1, profile: str = "quick") -> Iterator[BenchSettings]:
+def opened(
+    kind: Target, factory: Callable[..., Any], seed: int = 1, profile: Profile = PROFILES["quick"]
+) -> Iterator[BenchSettings]:
     """The settings for the checks of one target."""
     loop = LoopThread()
     proxies = Proxies()
@@ -43,7 +49,7 @@ def opened(kind: Target, factory: Callable[..., Any], seed: int = 1, profile: st
     try:
         declared = Capabilities.of(getattr(factory, "capabilities", None))
         target = LoadedTarget.of(TargetSpec(kind, getattr(factory, "__name__", "target")), factory, declared)
-        settings = settings_for(target, loop=loop, profile=PROFILES[profile], seed=seed, proxies=proxies)
+        settings = settings_for(target, loop=loop, profile=profile, seed=seed, proxies=proxies)
         yield settings
     finally:
         if settings is not None:

@@ -20,21 +20,21 @@ from tests.mutants.stores_gone_keys import STORES_GONE_KEYS
 from tests.mutants.stores_keys_and_time import STORES_KEYS_AND_TIME
 from tests.mutants.stores_plausible import STORES_PLAUSIBLE
 from tests.mutants.stores_rarely import STORES_RARELY
-from tests.support import clauses_checked, judge, opened
+from tests.support import UNHURRIED, clauses_checked, judge, opened
 
 ALL_STORES = [*STORES, *STORES_KEYS_AND_TIME, *STORES_GONE_KEYS, *STORES_RARELY, *STORES_PLAUSIBLE]
 
 
 @pytest.mark.parametrize("mutant", ALL_STORES, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
 def test_a_broken_store_is_caught(mutant: type[MutantStore]) -> None:
-    with opened(Target.STORE, mutant) as settings:
+    with opened(Target.STORE, mutant, profile=UNHURRIED) as settings:
         verdict, said = judge(Target.STORE, mutant, settings, mutant.breaks)
     assert verdict is Verdict.FAIL, said
 
 
 @pytest.mark.parametrize("mutant", REDIS_STORES, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
 def test_a_broken_store_on_redis_is_caught(mutant: type[RedisMutant]) -> None:
-    with opened(Target.STORE, mutant) as settings:
+    with opened(Target.STORE, mutant, profile=UNHURRIED) as settings:
         verdict, said = judge(Target.STORE, mutant, settings, mutant.breaks)
     assert verdict is Verdict.FAIL, said
 
@@ -43,21 +43,21 @@ def test_a_broken_store_on_redis_is_caught(mutant: type[RedisMutant]) -> None:
     "mutant", [*CONTEXTS, *CLIENTS, *PATCHES], ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}"
 )
 def test_a_broken_context_is_caught(mutant: type[MutantContext]) -> None:
-    with opened(Target.CONTEXT, mutant) as settings:
+    with opened(Target.CONTEXT, mutant, profile=UNHURRIED) as settings:
         verdict, said = judge(Target.CONTEXT, mutant, settings, mutant.breaks)
     assert verdict is Verdict.FAIL, said
 
 
 @pytest.mark.parametrize("mutant", FILES, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
 def test_a_context_that_is_broken_between_processes_is_caught(mutant: type[FileMutant]) -> None:
-    with opened(Target.CONTEXT, mutant) as settings:
+    with opened(Target.CONTEXT, mutant, profile=UNHURRIED) as settings:
         verdict, said = judge(Target.CONTEXT, mutant, settings, mutant.breaks)
     assert verdict is Verdict.FAIL, said
 
 
 @pytest.mark.parametrize("mutant", REDIS_CONTEXTS, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
 def test_a_broken_context_on_redis_is_caught(mutant: type[RedisContextMutant]) -> None:
-    with opened(Target.CONTEXT, mutant) as settings:
+    with opened(Target.CONTEXT, mutant, profile=UNHURRIED) as settings:
         verdict, said = judge(Target.CONTEXT, mutant, settings, mutant.breaks)
     assert verdict is Verdict.FAIL, said
 
