@@ -107,6 +107,9 @@ class _StopsOnErrorAdapter(RedisBullMQAdapter):
         except Exception as error:
             self.logger.warning("the connection is lost", error=repr(error))
             await self.stop_jobs()
+            if self._consumer is not None:
+                for fetching in set(self._consumer._worker.processing):  # else a fetch that goes on takes one job more
+                    fetching.cancel()
 
     async def disconnect(self) -> None:
         if self._watching is not None:
