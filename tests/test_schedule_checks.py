@@ -24,6 +24,7 @@ from flowcraft_conformance.report.terminal import summary_lines
 from flowcraft_conformance.suites.coordination_schedules import CoordinationSchedules
 from reference_adapters.memory import MemoryBackend, MemoryCoordinationStore
 from tests.benchmarks.schedule_alarms import RIGHT, alarms, schedule_checks, search
+from tests.empty_folder import BOUND_SECONDS
 from tests.mutants import schedules as mutants
 from tests.support import UNHURRIED, judge, opened
 
@@ -306,7 +307,7 @@ def test_the_terminal_shows_a_race_as_steps_and_the_command_repeats_it(
     ]
     tokens = []
     for _ in range(2):
-        shown = pytester.runpytest_subprocess(*command, timeout=120)
+        shown = pytester.runpytest_subprocess(*command, timeout=BOUND_SECONDS)
         shown.stdout.fnmatch_lines(
             [
                 "COORD-INC-03 *",

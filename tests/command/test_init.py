@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flowcraft_conformance.command.main import main
-from tests.empty_folder import prepare
+from tests.empty_folder import BOUND_SECONDS, prepare
 
 _PACKAGE = """
 from contextlib import asynccontextmanager
@@ -54,7 +54,7 @@ def _run(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
         env=dict(os.environ),
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=BOUND_SECONDS,
         check=False,
     )
 

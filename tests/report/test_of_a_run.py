@@ -21,7 +21,7 @@ from flowcraft_conformance.harness.captured.plan import Kind
 from flowcraft_conformance.report.html.workflow import draw_workflow
 from flowcraft_conformance.report.json_report import schema
 from flowcraft_conformance.suites.workflow_graphs import examples
-from tests.empty_folder import prepare, run
+from tests.empty_folder import BOUND_SECONDS, prepare, run
 from tests.mutants.adapters import MarksThenCounts, harness_of
 from tests.report.html_page import read_page
 from tests.support import UNHURRIED, opened_adapter
@@ -124,7 +124,7 @@ def test_ctrl_c_leaves_reports_of_what_was_done(folder: pytest.Pytester) -> None
     try:
         _wait_for_two_checks(process)
         process.send_signal(signal.SIGINT)
-        shown, _ = process.communicate(timeout=60)
+        shown, _ = process.communicate(timeout=BOUND_SECONDS)
     finally:
         process.kill()
         process.wait(10)
@@ -149,7 +149,7 @@ raise SystemExit(pytest.main(sys.argv[1:]))
 
 def _wait_for_two_checks(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + BOUND_SECONDS
     ended = 0
     while ended < 2 and time.monotonic() < deadline:
         line = process.stdout.readline()

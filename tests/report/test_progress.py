@@ -14,7 +14,7 @@ import pytest
 
 from flowcraft_conformance.plugin import progress
 from flowcraft_conformance.plugin.progress import Estimate
-from tests.empty_folder import prepare
+from tests.empty_folder import BOUND_SECONDS, prepare
 
 
 def test_the_rest_is_estimated_once_enough_is_known() -> None:
@@ -45,7 +45,7 @@ def _on_terminal(folder: pytest.Pytester, *arguments: str) -> str:
     environment = {**os.environ, "COLUMNS": "100", "TERM": "xterm"}
     process = subprocess.Popen(command, cwd=folder.path, stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)
-    shown, deadline = b"", time.monotonic() + 120
+    shown, deadline = b"", time.monotonic() + BOUND_SECONDS
     try:
         while time.monotonic() < deadline:
             if select.select([ours], [], [], 0.2)[0]:
@@ -107,8 +107,8 @@ def test_a_log_has_a_line_now_and_then_where_it_is_verbose(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = prepare(pytester, monkeypatch, conftest=_CLOCK, test_slow=_FORTY_SECONDS_EACH)
-    quiet = folder.runpytest_subprocess("--flowcraft-profile=quick", timeout=60)
+    quiet = folder.runpytest_subprocess("--flowcraft-profile=quick", timeout=BOUND_SECONDS)
     assert "flowcraft:" not in quiet.stdout.str()
-    verbose = folder.runpytest_subprocess("--flowcraft-profile=quick", "-v", timeout=60)
+    verbose = folder.runpytest_subprocess("--flowcraft-profile=quick", "-v", timeout=BOUND_SECONDS)
     verbose.stdout.fnmatch_lines(["flowcraft: 2 of 3 checks in *"])
     assert verbose.stdout.str().count("flowcraft:") == 1
