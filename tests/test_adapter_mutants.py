@@ -19,7 +19,7 @@ from tests.mutants.adapters_dynamic import DYNAMICS
 from tests.mutants.adapters_joins import JOINS
 from tests.mutants.adapters_rules import RULES
 from tests.mutants.adapters_surface import SURFACE
-from tests.support import UNHURRIED, judge_adapter, opened_adapter
+from tests.support import PATIENT, UNHURRIED, judge_adapter, opened_adapter
 
 MUTANTS = (*PLANTED, *RULES, *JOINS, *CLIENTS, *DYNAMICS, *SURFACE, *REDELIVERED)
 CLAUSES = sorted(set(checks_of(WorkflowSuite).values()))
@@ -47,6 +47,6 @@ def test_every_checked_clause_has_a_mutant() -> None:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("clause", CLAUSES)
 def test_the_reference_adapter_passes(clause: str, seed: int) -> None:
-    with opened_adapter(harness_of(PartedAdapter), seed) as target:
+    with opened_adapter(harness_of(PartedAdapter), seed, PATIENT) as target:
         verdict, said = judge_adapter(target, clause)
     assert verdict is Verdict.PASS, said
