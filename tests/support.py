@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from flowcraft_conformance.contract.capabilities import Capabilities
@@ -16,8 +17,10 @@ from flowcraft_conformance.contract.verdicts import (
     Unsupported,
     Verdict,
 )
-from flowcraft_conformance.harness.adapter_bench import AdapterBench, AdapterTarget, harness_class
+from flowcraft_conformance.harness.adapter_bench import AdapterBench
+from flowcraft_conformance.harness.adapter_target import AdapterTarget
 from flowcraft_conformance.harness.bench import Bench, BenchSettings
+from flowcraft_conformance.harness.harnesses import harness_class
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
 from flowcraft_conformance.harness.profile import PROFILES, Profile
@@ -31,9 +34,16 @@ from flowcraft_conformance.suites.workflows import WorkflowSuite
 
 Outcome = tuple[Verdict, str]
 
+PATIENT = replace(PROFILES["quick"], check_seconds=600)
+"""The quick profile, for right targets: on a loaded machine no check runs out of time."""
+UNHURRIED = replace(PATIENT, search_seconds=60, shrink_seconds=60, flow_seconds=600)
+"""The counts of the quick profile and the time they take: on a loaded machine the same mistakes are found."""
+
 
 @contextmanager
-def opened(kind: Target, factory: Callable[..., Any], seed: int = 1, profile: str = "quick") -> Iterator[BenchSettings]:
+def opened(
+    kind: Target, factory: Callable[..., Any], seed: int = 1, profile: Profile = PROFILES["quick"]
+) -> Iterator[BenchSettings]:
     """The settings for the checks of one target."""
     loop = LoopThread()
     proxies = Proxies()
@@ -41,7 +51,7 @@ def opened(kind: Target, factory: Callable[..., Any], seed: int = 1, profile: st
     try:
         declared = Capabilities.of(getattr(factory, "capabilities", None))
         target = LoadedTarget.of(TargetSpec(kind, getattr(factory, "__name__", "target")), factory, declared)
-        settings = settings_for(target, loop=loop, profile=PROFILES[profile], seed=seed, proxies=proxies)
+        settings = settings_for(target, loop=loop, profile=profile, seed=seed, proxies=proxies)
         yield settings
     finally:
         if settings is not None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import pytest
 
 from flowcraft_conformance.checking.blueprints import EXAMPLES
 from flowcraft_conformance.contract.verdicts import Verdict
-from flowcraft_conformance.harness.profile import PROFILES
 from flowcraft_conformance.suites import workflow_rules
 from flowcraft_conformance.suites.suite import checks_of
 from flowcraft_conformance.suites.workflows import WorkflowSuite
@@ -22,11 +20,9 @@ from tests.mutants.adapters_joins import JOINS
 from tests.mutants.adapters_rarely import RARELY, FallbackHasNoOutput
 from tests.mutants.adapters_rules import RULES
 from tests.mutants.adapters_surface import SURFACE
-from tests.support import judge_adapter, opened_adapter
+from tests.support import PATIENT, UNHURRIED, judge_adapter, opened_adapter
 
 MUTANTS = (*PLANTED, *RULES, *JOINS, *CLIENTS, *DYNAMICS, *SURFACE, *REDELIVERED, *RARELY)
-BY_PLANS = replace(PROFILES["quick"], flow_seconds=30)
-"""The plans of the quick profile, however loaded the machine is."""
 CLAUSES = sorted(set(checks_of(WorkflowSuite).values()))
 
 
@@ -40,7 +36,7 @@ def own_blueprints(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
 def test_a_broken_adapter_is_caught(mutant: type[QueuelessAdapter], seed: int) -> None:
-    with opened_adapter(harness_of(mutant), seed, BY_PLANS) as target:
+    with opened_adapter(harness_of(mutant), seed, UNHURRIED) as target:
         verdict, said = judge_adapter(target, mutant.breaks)
     assert verdict is Verdict.FAIL, said
 
@@ -60,6 +56,6 @@ def test_every_checked_clause_has_a_mutant() -> None:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("clause", CLAUSES)
 def test_the_reference_adapter_passes(clause: str, seed: int) -> None:
-    with opened_adapter(harness_of(PartedAdapter), seed) as target:
+    with opened_adapter(harness_of(PartedAdapter), seed, PATIENT) as target:
         verdict, said = judge_adapter(target, clause)
     assert verdict is Verdict.PASS, said

@@ -3,63 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.verdicts import Verdict
 from tests.mutants import schedules
-from tests.mutants.contexts import CONTEXTS, MutantContext
+from tests.mutants.contexts import CONTEXTS
 from tests.mutants.contexts_clients import CLIENTS
-from tests.mutants.contexts_files import FILES, FileMutant
+from tests.mutants.contexts_files import FILES
 from tests.mutants.contexts_patches import PATCHES
 from tests.mutants.contexts_rarely import RARELY
-from tests.mutants.redis_contexts import REDIS_CONTEXTS, RedisContextMutant
-from tests.mutants.redis_stores import REDIS_STORES, RedisMutant
-from tests.mutants.stores import STORES, MutantStore
+from tests.mutants.redis_contexts import REDIS_CONTEXTS
+from tests.mutants.redis_stores import REDIS_STORES
+from tests.mutants.stores import STORES
 from tests.mutants.stores_gone_keys import STORES_GONE_KEYS
 from tests.mutants.stores_keys_and_time import STORES_KEYS_AND_TIME
 from tests.mutants.stores_plausible import STORES_PLAUSIBLE
 from tests.mutants.stores_rarely import STORES_RARELY
-from tests.support import clauses_checked, judge, opened
+from tests.support import UNHURRIED, clauses_checked, judge, opened
 
 ALL_STORES = [*STORES, *STORES_KEYS_AND_TIME, *STORES_GONE_KEYS, *STORES_RARELY, *STORES_PLAUSIBLE]
+_BROKEN: list[tuple[Target, Any]] = [
+    *[(Target.STORE, mutant) for mutant in (*ALL_STORES, *REDIS_STORES)],
+    *[(Target.CONTEXT, mutant) for mutant in (*CONTEXTS, *CLIENTS, *PATCHES, *RARELY, *FILES, *REDIS_CONTEXTS)],
+]
 
 
-@pytest.mark.parametrize("mutant", ALL_STORES, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
-def test_a_broken_store_is_caught(mutant: type[MutantStore]) -> None:
-    with opened(Target.STORE, mutant) as settings:
-        verdict, said = judge(Target.STORE, mutant, settings, mutant.breaks)
-    assert verdict is Verdict.FAIL, said
-
-
-@pytest.mark.parametrize("mutant", REDIS_STORES, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
-def test_a_broken_store_on_redis_is_caught(mutant: type[RedisMutant]) -> None:
-    with opened(Target.STORE, mutant) as settings:
-        verdict, said = judge(Target.STORE, mutant, settings, mutant.breaks)
-    assert verdict is Verdict.FAIL, said
-
-
-@pytest.mark.parametrize(
-    "mutant", [*CONTEXTS, *CLIENTS, *PATCHES, *RARELY], ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}"
-)
-def test_a_broken_context_is_caught(mutant: type[MutantContext]) -> None:
-    with opened(Target.CONTEXT, mutant) as settings:
-        verdict, said = judge(Target.CONTEXT, mutant, settings, mutant.breaks)
-    assert verdict is Verdict.FAIL, said
-
-
-@pytest.mark.parametrize("mutant", FILES, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
-def test_a_context_that_is_broken_between_processes_is_caught(mutant: type[FileMutant]) -> None:
-    with opened(Target.CONTEXT, mutant) as settings:
-        verdict, said = judge(Target.CONTEXT, mutant, settings, mutant.breaks)
-    assert verdict is Verdict.FAIL, said
-
-
-@pytest.mark.parametrize("mutant", REDIS_CONTEXTS, ids=lambda mutant: f"{mutant.breaks}-{mutant.__name__}")
-def test_a_broken_context_on_redis_is_caught(mutant: type[RedisContextMutant]) -> None:
-    with opened(Target.CONTEXT, mutant) as settings:
-        verdict, said = judge(Target.CONTEXT, mutant, settings, mutant.breaks)
+@pytest.mark.parametrize(("kind", "mutant"), _BROKEN, ids=[f"{one.breaks}-{one.__name__}" for _, one in _BROKEN])
+def test_a_broken_target_is_caught(kind: Target, mutant: Any) -> None:
+    with opened(kind, mutant, profile=UNHURRIED) as settings:
+        verdict, said = judge(kind, mutant, settings, mutant.breaks)
     assert verdict is Verdict.FAIL, said
 
 

@@ -127,14 +127,14 @@ def _assert_one_message(shown: pytest.RunResult, said: str) -> None:
     ],
 )
 def test_a_target_that_cannot_be_used(folder: pytest.Pytester, target: str, said: str) -> None:
-    _assert_one_message(run(folder, f"--flowcraft-store={target}", within=30), said)
+    _assert_one_message(run(folder, f"--flowcraft-store={target}"), said)
 
 
 @pytest.mark.parametrize("kind", ["store", "context"])
 @pytest.mark.parametrize("target", ["nosuch:Store", "lacks:Store", "mine:Wrong", "mine:limits", "mine:blocks"])
 def test_the_same_in_the_ini_file_and_on_several_workers(folder: pytest.Pytester, kind: str, target: str) -> None:
     folder.makeini(f"[pytest]\nflowcraft_{kind} = {target}\n")
-    _assert_one_message(run(folder, "-n", "2", within=30), f"--flowcraft-{kind}={target}: ")
+    _assert_one_message(run(folder, "-n", "2"), f"--flowcraft-{kind}={target}: ")
 
 
 _OPTIONS = [
@@ -159,7 +159,7 @@ def test_a_wrong_option(folder: pytest.Pytester, option: str, said: str, others:
     (folder.path / "folder.json").mkdir()
     (folder.path / "unknown.toml").write_text('[[known-failure]]\nclause = "COORD-INC-99"\nreason = "r"\n')
     (folder.path / "silent.toml").write_text('[[known-failure]]\nclause = "COORD-INC-03"\n')
-    shown = run(folder, option, *others, within=30)
+    shown = run(folder, option, *others)
     _assert_one_message(shown, said)
     assert option.partition("=")[0] in shown.stderr.str()
 

@@ -115,7 +115,7 @@ _HANG = [
 @pytest.mark.parametrize(("target", "said"), _HANG, ids=[target for target, _ in _HANG])
 def test_the_first_hang_is_the_failure_and_the_rest_is_cheap(folder: pytest.Pytester, target: str, said: str) -> None:
     some = () if target in {"Swallows", "CannotDelete"} else ("-k", "COORD-INC or COORD-DEL or COORD-KEY")
-    shown = run(folder, f"--flowcraft-store=mine:{target}", *some, within=90)
+    shown = run(folder, f"--flowcraft-store=mine:{target}", *some)
     verdicts = [line for line in shown.stdout.str().splitlines() if line.startswith("    COORD-")]  # all but passes
     failed = [line for line in verdicts if " fail" in line.partition(":")[0]]
     # One that swallows cancellation breaks the clause about cancelled calls besides.
@@ -133,7 +133,7 @@ _WRONG = ["NoThird", "Exits", "Interrupts", "Ends", "Cancels", "Synchronous", "C
 
 @pytest.mark.parametrize("target", _WRONG)
 def test_what_it_raises_or_returns_is_the_clauses_failure(folder: pytest.Pytester, target: str) -> None:
-    shown = run(folder, f"--flowcraft-store=mine:{target}", within=90)
+    shown = run(folder, f"--flowcraft-store=mine:{target}")
     shown.stdout.fnmatch_lines(["verdict: not-conformant*"])
     assert "inconclusive" not in shown.stdout.str()
     assert shown.ret == 1
@@ -142,7 +142,7 @@ def test_what_it_raises_or_returns_is_the_clauses_failure(folder: pytest.Pyteste
 
 @pytest.mark.parametrize("target", ["LeaksTasks", "StrayExit", "LeaksThreads"])
 def test_what_it_leaves_behind_does_not_keep_the_run_from_ending(folder: pytest.Pytester, target: str) -> None:
-    shown = run(folder, f"--flowcraft-store=mine:{target}", "-k", "INC-01 or INC-03 or SET", within=90)
+    shown = run(folder, f"--flowcraft-store=mine:{target}", "-k", "INC-01 or INC-03 or SET")
     shown.stdout.fnmatch_lines(["verdict: inconclusive (* none broken)"])
     assert shown.ret == 0
     assert ("never ended" in shown.stderr.str()) == (target == "LeaksThreads")
@@ -162,7 +162,7 @@ def test_a_call_is_given_what_its_target_declares(folder: pytest.Pytester) -> No
         """
     )
     started = time.monotonic()
-    shown = run(folder, "--flowcraft-store=slow:Slow", "-k", "COORD-GET-01", within=90)
+    shown = run(folder, "--flowcraft-store=slow:Slow", "-k", "COORD-GET-01")
     assert time.monotonic() - started > 2.5
     shown.stdout.fnmatch_lines(["verdict: inconclusive (* none broken)"])
     assert "COORD-GET-01 inconclusive" not in shown.stdout.str()

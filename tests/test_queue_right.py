@@ -12,7 +12,7 @@ from reference_adapters.memory import MemoryAdapter
 from reference_adapters.redis_bullmq import RedisBullMQHarness
 from tests.right.adapters_queue import RIGHT, right_harness
 from tests.right.adapters_shapes import HandsOnHarness, OneQueueAProcess
-from tests.support import judge_adapter, opened_adapter
+from tests.support import PATIENT, judge_adapter, opened_adapter
 
 CLAUSES = sorted(set(checks_of(JobSuite).values()))
 NOT_SHARED = {"JOB-CRASH-01", "DLV-CRASH-02"}
@@ -23,7 +23,7 @@ OF_PROCESSES = {"JOB-CONC-01", "DLV-MULTI-01", "DLQ-01"}
 
 @pytest.mark.parametrize("adapter", RIGHT, ids=lambda adapter: adapter.__name__)
 def test_a_right_queue_passes(adapter: type[MemoryAdapter]) -> None:
-    with opened_adapter(right_harness(adapter)) as target:
+    with opened_adapter(right_harness(adapter), profile=PATIENT) as target:
         outcomes = {clause: judge_adapter(target, clause, JobSuite) for clause in CLAUSES}
     open_ones = NOT_SHARED | NO_SERVER | OF_PROCESSES
     assert {clause: said for clause, (verdict, said) in outcomes.items() if verdict is Verdict.FAIL} == {}
@@ -48,6 +48,6 @@ def test_an_adapter_that_the_kit_cannot_see_into_is_told_so(suite: type[Suite], 
 
 
 def test_the_reference_adapter_on_redis_passes_everything() -> None:
-    with opened_adapter(RedisBullMQHarness) as target:
+    with opened_adapter(RedisBullMQHarness, profile=PATIENT) as target:
         outcomes = {clause: judge_adapter(target, clause, JobSuite) for clause in CLAUSES}
     assert outcomes == dict.fromkeys(CLAUSES, (Verdict.PASS, ""))

@@ -24,8 +24,9 @@ from flowcraft_conformance.report.terminal import summary_lines
 from flowcraft_conformance.suites.coordination_schedules import CoordinationSchedules
 from reference_adapters.memory import MemoryBackend, MemoryCoordinationStore
 from tests.benchmarks.schedule_alarms import RIGHT, alarms, schedule_checks, search
+from tests.empty_folder import BOUND_SECONDS
 from tests.mutants import schedules as mutants
-from tests.support import judge, opened
+from tests.support import UNHURRIED, judge, opened
 
 _BROKEN: list[tuple[Target, Any]] = [
     *[(Target.STORE, mutant) for mutant in mutants.STORES],
@@ -35,7 +36,7 @@ _BROKEN: list[tuple[Target, Any]] = [
 
 def _violation(kind: Target, factory: Callable[..., Any], breaks: str, seed: int) -> ClauseViolation:
     suite, name = next((suite, name) for suite, name, clause_id in schedule_checks(kind) if clause_id == breaks)
-    with opened(kind, factory, seed=seed) as settings, pytest.raises(ClauseViolation) as caught:
+    with opened(kind, factory, seed, UNHURRIED) as settings, pytest.raises(ClauseViolation) as caught:
         search(kind, factory, settings, suite, name)
     return caught.value
 
@@ -301,12 +302,12 @@ def test_the_terminal_shows_a_race_as_steps_and_the_command_repeats_it(
         "--flowcraft-store=tests.mutants.schedules:WorkersTenMillisecondsApart",
         "-k",
         "test_no_schedule_loses_an_increment",
-        "--flowcraft-profile=quick",
+        "--flowcraft-profile=standard",  # which has the time to make it small on a loaded machine, too
         "--flowcraft-seed=5",
     ]
     tokens = []
     for _ in range(2):
-        shown = pytester.runpytest_subprocess(*command, timeout=120)
+        shown = pytester.runpytest_subprocess(*command, timeout=BOUND_SECONDS)
         shown.stdout.fnmatch_lines(
             [
                 "COORD-INC-03 *",

@@ -16,7 +16,7 @@ from flowcraft_conformance import (
 from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.payloads import PatchOperation
 from flowcraft_conformance.contract.verdicts import Verdict
-from flowcraft_conformance.harness.adapter_bench import AdapterTarget
+from flowcraft_conformance.harness.adapter_target import AdapterTarget
 from flowcraft_conformance.harness.harnesses import harness_class
 from reference_adapters.memory import MemoryHarness, SharedMemoryStore
 from reference_adapters.redis_bullmq import (

@@ -14,6 +14,7 @@ import pytest
 
 from flowcraft_conformance.suites import CoordinationStoreSuite
 from flowcraft_conformance.suites.suite import checks_of
+from tests.empty_folder import BOUND_SECONDS
 
 _HERE = Path(__file__).parent
 
@@ -23,7 +24,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the wheel installs."""
     out = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
-    subprocess.run(build, cwd=_HERE.parent, check=True, capture_output=True, timeout=120)
+    subprocess.run(build, cwd=_HERE.parent, check=True, capture_output=True, timeout=BOUND_SECONDS)
     (built,) = out.glob("*.whl")
     with zipfile.ZipFile(built) as archive:
         archive.extractall(out / "installed")
@@ -34,7 +35,7 @@ def _run(wheel: Path, folder: Path, *arguments: str) -> subprocess.CompletedProc
     environment = {**os.environ, "PYTHONPATH": str(wheel), "PYTHONSAFEPATH": ""}
     command = [sys.executable, "-W", "ignore", "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=BOUND_SECONDS, check=False
     )
 
 

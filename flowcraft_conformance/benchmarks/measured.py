@@ -26,7 +26,7 @@ from flowcraft_conformance.benchmarks.running import measure_flows
 from flowcraft_conformance.benchmarks.scaling import fit_scaling
 from flowcraft_conformance.benchmarks.storing import measure_store
 from flowcraft_conformance.benchmarks.targets import PatchTarget, contexts_of, contexts_of_adapter, store_opener
-from flowcraft_conformance.harness.adapter_bench import AdapterTarget
+from flowcraft_conformance.harness.adapter_target import AdapterTarget
 from flowcraft_conformance.harness.bench import BenchSettings
 from flowcraft_conformance.harness.errors import CallTimeoutError, describe_error
 

@@ -14,8 +14,8 @@ from flowcraft_conformance.contract.capabilities import Capabilities
 from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
 from flowcraft_conformance.contract.payloads import PatchOperation
 from flowcraft_conformance.contract.protocols import IAsyncContext, ICoordinationStore
-from flowcraft_conformance.harness.adapter_bench import AdapterTarget
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
+from flowcraft_conformance.harness.adapter_target import AdapterTarget
 from flowcraft_conformance.harness.bench import BenchSettings, open_client
 from flowcraft_conformance.harness.errors import describe_error
 from flowcraft_conformance.harness.loop import bounded

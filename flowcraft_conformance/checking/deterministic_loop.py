@@ -30,8 +30,8 @@ from flowcraft_conformance.checking.loop_parts import (
     DeadlockError,
     LoopClock,
     NeedsRealTimeError,
+    PlainLoop,
     ReadyStep,
-    RefusingLoop,
     StepLimitError,
     VirtualTimer,
 )
@@ -46,7 +46,7 @@ _SLOWEST = 0.25
 _CLEANUP_STEPS = 10_000
 
 
-class DeterministicLoop(RefusingLoop):
+class DeterministicLoop(PlainLoop):
     """Runs coroutines one after the other, each under a schedule given as a list of small integers.
 
     One loop may serve many runs. ``slowest`` bounds, in virtual seconds, how long a ready step can be held back by
@@ -59,6 +59,7 @@ class DeterministicLoop(RefusingLoop):
     """
 
     def __init__(self, *, slowest: float = _SLOWEST) -> None:
+        super().__init__()
         self.clock = LoopClock(self)
         self.steps = 0
         self.points: list[int] = []
@@ -77,7 +78,6 @@ class DeterministicLoop(RefusingLoop):
         self._generators: weakref.WeakSet[AsyncGenerator[Any, Any]] = weakref.WeakSet()
         self._thread: int | None = None
         self._closed = False
-        self._handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
 
     def run(
         self,
@@ -372,38 +372,6 @@ class DeterministicLoop(RefusingLoop):
     def close(self) -> None:
         """No run after this one. Nothing is held, so nothing has to be let go of."""
         self._closed = True
-
-    def get_debug(self) -> bool:
-        """Never: asyncio's debug mode is slow."""
-        return False
-
-    def set_debug(self, enabled: bool) -> None:
-        """Ignored."""
-
-    def get_task_factory(self) -> None:
-        """There is none."""
-
-    async def shutdown_asyncgens(self) -> None:
-        """Nothing: every run closes its own."""
-
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """Nothing: there is none."""
-
-    def get_exception_handler(self) -> Any:
-        """What :meth:`set_exception_handler` was given."""
-        return self._handler
-
-    def set_exception_handler(self, handler: Any) -> None:
-        """Who is told of an exception that nobody awaits."""
-        self._handler = handler
-
-    def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """Silent: what a run is judged by is what its coroutine returns or raises."""
-
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Tell the handler, if there is one."""
-        if self._handler is not None:
-            self._handler(self, context)
 
 
 async def _awaited(future: Any) -> Any:

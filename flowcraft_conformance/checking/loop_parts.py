@@ -139,3 +139,42 @@ else:
     for _name in dir(asyncio.AbstractEventLoop):
         if not _name.startswith("_"):
             setattr(RefusingLoop, _name, _refusal(_name))
+
+
+class PlainLoop(RefusingLoop):
+    """What any loop must have and this one has no use for, and the handler of what nobody awaits."""
+
+    def __init__(self) -> None:
+        self._handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
+
+    def get_debug(self) -> bool:
+        """Never: asyncio's debug mode is slow."""
+        return False
+
+    def set_debug(self, enabled: bool) -> None:
+        """Ignored."""
+
+    def get_task_factory(self) -> None:
+        """There is none."""
+
+    async def shutdown_asyncgens(self) -> None:
+        """Nothing: every run closes its own."""
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Nothing: there is none."""
+
+    def get_exception_handler(self) -> Any:
+        """What :meth:`set_exception_handler` was given."""
+        return self._handler
+
+    def set_exception_handler(self, handler: Any) -> None:
+        """Who is told of an exception that nobody awaits."""
+        self._handler = handler
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """Silent: what a run is judged by is what its coroutine returns or raises."""
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Tell the handler, if there is one."""
+        if self._handler is not None:
+            self._handler(self, context)

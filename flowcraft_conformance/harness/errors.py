@@ -24,6 +24,16 @@ class CallTimeoutError(Exception):
         self.seconds = seconds
 
 
+class InternalError(RuntimeError):
+    """The kit's own code failed: this says nothing about the target. ``where``: in what; ``error``: how."""
+
+    def __init__(self, where: str, error: BaseException) -> None:
+        super().__init__(
+            f"an internal error of the kit in {where}: {describe_error(error)}\n"
+            "  This says nothing about the target: please report it, with this traceback."
+        )
+
+
 def describe_error(error: BaseException) -> str:
     """The type and text of an exception of somebody else's, whose text may be of several lines or raise itself."""
     try:

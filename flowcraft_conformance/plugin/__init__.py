@@ -222,7 +222,7 @@ async def flowcraft_adapter(flowcraft_adapter_harness: Any) -> AsyncIterator[Dis
     from uuid import uuid4
 
     from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
-    from flowcraft_conformance.harness.adapter_bench import harness_class
+    from flowcraft_conformance.harness.harnesses import harness_class
 
     harness = harness_class(flowcraft_adapter_harness)(f"fc{uuid4().hex[:10]}")
     await harness.setup()

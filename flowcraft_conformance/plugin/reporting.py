@@ -27,6 +27,7 @@ from flowcraft_conformance.contract.verdicts import (
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
 from flowcraft_conformance.harness.backends import known_backends, take_asked_for, why_not_shown
 from flowcraft_conformance.harness.bench import Bench
+from flowcraft_conformance.harness.errors import InternalError
 from flowcraft_conformance.harness.replay import ENDED_WELL, NONE_OF_ITS_OWN
 from flowcraft_conformance.report.annotations import annotation_lines
 from flowcraft_conformance.report.failure_text import failure_text
@@ -120,7 +121,8 @@ class Reporting:
             item.user_properties.append(("flowcraft_clause", clause_id))
             item.user_properties.append(("flowcraft_verdict", finding.verdict.value))
             report.user_properties = list(item.user_properties)
-            self._show(report, finding)
+            if call.excinfo is None or not isinstance(call.excinfo.value, InternalError):  # else with its traceback
+                self._show(report, finding)
         return report
 
     def _finding(self, item: pytest.Item, clause_id: str, call: pytest.CallInfo[None]) -> Finding:
@@ -326,7 +328,7 @@ def _summary(error: BaseException | None) -> str:
         return ""
     if isinstance(error, ClauseViolation):
         return error.summary
-    if isinstance(error, Inconclusive | NotApplicable | Unsupported | Unobservable):
+    if isinstance(error, Inconclusive | NotApplicable | Unsupported | Unobservable | InternalError):
         return str(error)
     return ""
 

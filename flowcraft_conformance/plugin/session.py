@@ -13,10 +13,12 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from flowcraft_conformance.contract.capabilities import Capabilities, CapabilityError
 from flowcraft_conformance.contract.clauses.model import Target
-from flowcraft_conformance.harness.adapter_bench import AdapterBench, AdapterTarget, harness_class
+from flowcraft_conformance.harness.adapter_bench import AdapterBench
+from flowcraft_conformance.harness.adapter_target import AdapterTarget
 from flowcraft_conformance.harness.backends import take_asked_for
 from flowcraft_conformance.harness.bench import Bench, BenchSettings
 from flowcraft_conformance.harness.errors import TargetError
+from flowcraft_conformance.harness.harnesses import harness_class
 from flowcraft_conformance.harness.loop import LoopThread
 from flowcraft_conformance.harness.opened import settings_for
 from flowcraft_conformance.harness.proxies import Faults, Proxies

@@ -71,58 +71,60 @@ class ContextProcesses:
 
     @checks("CTX-RACE-02")
     def test_histories_of_processes_are_linearizable(self, flowcraft_context_bench: ContextBench) -> None:
-        pool = flowcraft_context_bench.settings.surroundings.pool()
+        def calls(name: str, number: int, process: int, dice: random.Random) -> list[PlannedCall]:
+            return _random_calls(f"k{name}", process, dice, contest=number % 3 == 0)
 
-        async def body(space: ContextSpace) -> None:
-            dice = flowcraft_context_bench.random()
-            await space.client()
+        def judge(space: ContextSpace, records: Sequence[list[CallRecord]]) -> int:
+            operations = [_on_key(record, record.arguments[0]) for calls in records for record in calls]
+            judge_history(space, operations, KeyValueModel(), partition=_key_of)
+            return count_overlapping(operations, partition=_key_of)
 
-            def rounds(attempt: int) -> list[Round]:
-                return [
-                    Round(
-                        space.run_id(),
-                        [
-                            _random_calls(f"k{attempt}n{number}", one, dice, contest=number % 3 == 0)
-                            for one in range(PROCESSES)
-                        ],
-                    )
-                    for number in range(2 * space.profile.rounds)
-                ]
-
-            async def judge(_rounds: Sequence[Round], records: Sequence[list[CallRecord]]) -> int:
-                operations = [_on_key(record, record.arguments[0]) for calls in records for record in calls]
-                judge_history(space, operations, KeyValueModel(), partition=_key_of)
-                return count_overlapping(operations, partition=_key_of)
-
-            await race_processes(space, pool, rounds, judge)
-
-        flowcraft_context_bench.run(body)
+        _race_on_keys_of_each_round(flowcraft_context_bench, calls, judge)
 
     @checks("CTX-RACE-03")
     def test_of_processes_that_write_and_look_one_sees_the_other(self, flowcraft_context_bench: ContextBench) -> None:
-        pool = flowcraft_context_bench.settings.surroundings.pool()
+        def calls(name: str, _number: int, process: int, dice: random.Random) -> list[PlannedCall]:
+            return _write_and_look(f"r{name}", process, dice)
 
-        async def body(space: ContextSpace) -> None:
-            dice = flowcraft_context_bench.random()
-            await space.client()
+        def judge(space: ContextSpace, records: Sequence[list[CallRecord]]) -> int:
+            for calls in records:
+                _one_of_each_pair_sees_the_other(space, calls)
+            return overlapping_in_rounds(records)
 
-            def rounds(attempt: int) -> list[Round]:
-                return [
-                    Round(
-                        space.run_id(),
-                        [_write_and_look(f"r{attempt}n{number}", one, dice) for one in range(PROCESSES)],
-                    )
-                    for number in range(2 * space.profile.rounds)
-                ]
+        _race_on_keys_of_each_round(flowcraft_context_bench, calls, judge)
 
-            async def judge(_rounds: Sequence[Round], records: Sequence[list[CallRecord]]) -> int:
-                for calls in records:
-                    _one_of_each_pair_sees_the_other(space, calls)
-                return overlapping_in_rounds(records)
 
-            await race_processes(space, pool, rounds, judge)
+def _race_on_keys_of_each_round(
+    bench: ContextBench,
+    calls: Callable[[str, int, int, random.Random], list[PlannedCall]],
+    judge: Callable[[ContextSpace, Sequence[list[CallRecord]]], int],
+) -> None:
+    """Rounds of processes on one run, each on keys that no other round has.
 
-        flowcraft_context_bench.run(body)
+    ``calls``: the name of a round, its number, the process and dice -> its calls. ``judge``: how many of the calls
+    met, or a violation.
+    """
+    pool = bench.settings.surroundings.pool()
+
+    async def body(space: ContextSpace) -> None:
+        dice = bench.random()
+        await space.client()  # it removes the keys afterwards
+
+        def rounds(attempt: int) -> list[Round]:
+            return [
+                Round(
+                    space.run_id(),
+                    [calls(f"{attempt}n{number}", number, process, dice) for process in range(PROCESSES)],
+                )
+                for number in range(2 * space.profile.rounds)
+            ]
+
+        async def judged(_rounds: Sequence[Round], records: Sequence[list[CallRecord]]) -> int:
+            return judge(space, records)
+
+        await race_processes(space, pool, rounds, judged)
+
+    bench.run(body)
 
 
 def race_disjoint_writers(bench: ContextBench, write: Writer) -> None:

@@ -106,7 +106,7 @@ class MemoryConsumer:
     async def _listen(self, handler: Handler) -> None:
         while True:
             await self._room.acquire()
-            message = self._queue.receive()
+            message = self._next()
             if message is None:
                 self._room.release()
                 await self._wait_for_more()
@@ -114,6 +114,10 @@ class MemoryConsumer:
             task = asyncio.create_task(self._deliver(message, message.receipt, handler))
             self._jobs.add(task)
             task.add_done_callback(self._delivered)
+
+    def _next(self) -> _Message | None:
+        """The message to be taken now, which is hidden from all others, or None."""
+        return self._queue.receive()
 
     def _delivered(self, task: asyncio.Task[None]) -> None:
         self._jobs.discard(task)

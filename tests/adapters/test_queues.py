@@ -82,21 +82,28 @@ async def test_after_the_last_attempt_the_job_is_given_up_with_the_error(rig: Ri
     assert (job.run_id, job.node_id, reason) == (JOB.run_id, JOB.node_id, "ValueError: error 5")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"no json", b"[]", b"null", b"{}", b'{"runId": 5, "blueprintId": "b", "nodeId": "n"}', b"\xff\xfe"],
-    ids=["no JSON", "a list", "null", "no fields", "a wrong type", "no UTF-8"],
-)
-async def test_a_message_that_is_no_job_is_dropped_with_a_line(rig: Rig, body: bytes) -> None:
+_NO_JOBS = (b"no json", b"[]", b"null", b"{}", b'{"runId": 5, "blueprintId": "b", "nodeId": "n"}', b"\xff\xfe")
+
+
+async def test_messages_that_are_no_jobs_are_dropped_with_a_line_each(rig: Rig) -> None:
+    """A lease may be lost on a busy machine, and a line come twice; what is not dropped comes again and again."""
     seen = Recorder()
     worker = await rig.worker(seen)
-    await rig.harness.send_raw(body)
+
+    def lines() -> list[str]:
+        return [line for line in rig.notes.lines if "no job" in line]
+
+    for body in _NO_JOBS:
+        before = len(lines())
+        await rig.harness.send_raw(body)
+        await until(lambda before=before: len(lines()) > before, f"a line in the log for {body!r}")  # type: ignore[misc]
     await worker.enqueue_job(JOB)
-    await until(lambda: bool(seen.jobs), "the job behind the message")
-    await until(lambda: any("no job" in line for line in rig.notes.lines), "a line in the log")
+    await until(lambda: bool(seen.jobs), "the job behind the messages")
     await quiet(rig)
-    assert len(seen.jobs) == 1
-    assert len([line for line in rig.notes.lines if "no job" in line]) == 1
+    told = len(lines())
+    await quiet(rig)
+    assert len(lines()) == told
+    assert {job.node_id for job in seen.jobs} == {JOB.node_id}
 
 
 async def test_a_job_cut_off_by_closing_goes_to_another_worker(rig: Rig) -> None:

@@ -60,7 +60,7 @@ def accused(kind: Target, factory: Callable[..., Any], profile: str, seed: int) 
 
 
 def _outcomes(kind: Target, factory: Callable[..., Any], profile: str, seed: int) -> dict[str, Outcome]:
-    with opened(kind, factory, profile=profile, seed=seed) as settings:
+    with opened(kind, factory, seed, PROFILES[profile]) as settings:
         return {clause: judge(kind, factory, settings, clause) for clause in clauses_checked(kind)}
 
 

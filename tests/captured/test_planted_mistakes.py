@@ -44,7 +44,7 @@ _MOST_PLANS = 600
 
 def _search(harness: type[AdapterHarness], scenario: Scenario, most_plans: int, seed: int = 0) -> SearchResult:
     async def run() -> SearchResult:
-        return await Captured(harness("test")).search(scenario, seconds=60, most_plans=most_plans, seed=seed)
+        return await Captured(harness("test")).search(scenario, seconds=600, most_plans=most_plans, seed=seed)
 
     return asyncio.run(run())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from flowcraft_conformance.harness.captured.replay import Replay
 from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.harness.captured.search import Captured, SearchResult
 from flowcraft_conformance.harness.nodes import kit_registry
-from flowcraft_conformance.harness.profile import PROFILES
 from flowcraft_conformance.report.failure_text import failure_text
 from flowcraft_conformance.report.findings import Finding, TargetName
 from flowcraft_conformance.suites.suite import checks_of
@@ -29,9 +27,8 @@ from flowcraft_conformance.suites.workflows import WorkflowSuite
 from tests.mutants.adapters import CountsWithoutDedupe, MarksThenCounts, QueuelessAdapter, harness_of
 from tests.mutants.adapters_joins import WaitsForBranchesNotTaken
 from tests.mutants.adapters_rules import LosesOutputs
-from tests.support import judge_adapter, opened_adapter
+from tests.support import UNHURRIED, judge_adapter, opened_adapter
 
-_BY_PLANS = replace(PROFILES["quick"], flow_seconds=30)
 _ABOUT_FAULTS = ("DLV-DUP-01", "DLV-CRASH-01", "DLV-MULTI-01", "FAULT-01", "HB-01")
 
 
@@ -95,7 +92,7 @@ def test_every_workflow_that_faults_are_put_into_is_run_without_them(monkeypatch
 
 
 def test_a_failure_has_at_most_thirty_lines_and_is_replayed_by_what_it_names() -> None:
-    with opened_adapter(harness_of(MarksThenCounts), profile=_BY_PLANS) as target:
+    with opened_adapter(harness_of(MarksThenCounts), profile=UNHURRIED) as target:
         verdict, said = judge_adapter(target, "DLV-CRASH-01")
     assert verdict is Verdict.FAIL
     summary, _, story = said.partition("\n")

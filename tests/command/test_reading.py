@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flowcraft_conformance.command.main import main
+from tests.empty_folder import BOUND_SECONDS
 from tests.report.html_page import read_page
 from tests.report.samples import failing_report, report
 
@@ -118,7 +119,7 @@ def test_a_mistake_is_one_message(
 
 def test_the_command_is_installed_and_survives_a_closed_pipe(folder: Path) -> None:
     command = [sys.executable, "-m", "flowcraft_conformance.command"]
-    shown = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, check=True)
+    shown = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=BOUND_SECONDS, check=True)
     assert shown.stdout.startswith("flowcraft-conformance ")
     piped = subprocess.Popen(
         [*command, "matrix", *["bad.json"] * 500], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder
@@ -137,7 +138,7 @@ def test_a_terminal_that_knows_little_is_no_trouble(folder: Path) -> None:
         env={"PYTHONIOENCODING": "ascii", "PATH": ""},
         cwd=folder,
         capture_output=True,
-        timeout=60,
+        timeout=BOUND_SECONDS,
         check=True,
     )
     assert b"? 23/29" in shown.stdout

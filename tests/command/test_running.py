@@ -14,7 +14,7 @@ import pytest
 from flowcraft_conformance.command import run as run_command
 from flowcraft_conformance.suites import CoordinationStoreSuite
 from flowcraft_conformance.suites.suite import checks_of
-from tests.empty_folder import prepare, run
+from tests.empty_folder import BOUND_SECONDS, prepare, run
 
 STORE_CHECKS = len(checks_of(CoordinationStoreSuite))
 
@@ -39,7 +39,7 @@ def _command(folder: pytest.Pytester, *arguments: str) -> subprocess.CompletedPr
         env=dict(os.environ),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=BOUND_SECONDS,
         check=False,
     )
 

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from flowcraft_conformance import (
-    AdapterHarness,
     AdapterOptions,
     BaseDistributedAdapter,
     FinalResult,
     IAsyncContext,
-    ICoordinationStore,
     JobDeferred,
     JobPayload,
     PatchOperation,
@@ -23,10 +21,11 @@ from flowcraft_conformance.runtime.joins import Joins
 from flowcraft_conformance.runtime.leases import NodeLease
 from flowcraft_conformance.runtime.routing import Decision
 from flowcraft_conformance.runtime.state import RunState
-from reference_adapters.memory import MemoryBackend, MemoryContext, MemoryCoordinationStore
+from reference_adapters.memory import MemoryBackend, MemoryContext
+from tests.queueless import OnMemory, Queueless
 
 
-class QueuelessAdapter(BaseDistributedAdapter):
+class QueuelessAdapter(Queueless):
     """The reference adapter in memory, for captured runs: the kit is its queue."""
 
     breaks: ClassVar[str] = ""
@@ -43,27 +42,11 @@ class QueuelessAdapter(BaseDistributedAdapter):
     def create_context(self, run_id: str) -> IAsyncContext:
         return MemoryContext(self.backend, run_id)
 
-    async def process_jobs(self, handler: object) -> None:
-        raise NotImplementedError("captured runs only")
 
-    async def enqueue_job(self, job: JobPayload) -> None:
-        raise NotImplementedError("captured runs only")
-
-    async def publish_final_result(self, run_id: str, result: FinalResult) -> None:
-        raise NotImplementedError("captured runs only")
-
-
-class QueuelessHarness(AdapterHarness):
+class QueuelessHarness(OnMemory):
     """Makes one kind of adapter on a backend of its own."""
 
     adapter: ClassVar[type[QueuelessAdapter]] = QueuelessAdapter
-
-    def __init__(self, scope: str) -> None:
-        super().__init__(scope)
-        self.backend = MemoryBackend()
-
-    async def create_store(self) -> ICoordinationStore:
-        return MemoryCoordinationStore(self.backend)
 
     async def create_adapter(self, options: AdapterOptions) -> BaseDistributedAdapter:
         return self.adapter(options, self.backend)

@@ -14,7 +14,7 @@ from flowcraft_conformance.runtime.state import RunState
 from reference_adapters.redis_bullmq import QueueSettings, RedisBullMQAdapter, RedisBullMQHarness
 from reference_adapters.redis_bullmq.calls import RedisCalls
 from reference_adapters.redis_bullmq.queue import BullMQConsumer
-from tests.mutants.adapters_queue import OwnArrivals
+from tests.mutants.adapters_queue_workers import OwnArrivals
 
 
 class ProcessMutant(RedisBullMQHarness):
@@ -109,6 +109,9 @@ class _StopsOnErrorAdapter(RedisBullMQAdapter):
         except Exception as error:
             self.logger.warning("the connection is lost", error=repr(error))
             await self.stop_jobs()
+            if self._consumer is not None:
+                for fetching in set(self._consumer._worker.processing):  # else a fetch that goes on takes one job more
+                    fetching.cancel()
 
     async def disconnect(self) -> None:
         if self._watching is not None:

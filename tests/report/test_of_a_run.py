@@ -18,14 +18,13 @@ import pytest
 from flowcraft_conformance.contract.verdicts import ClauseViolation
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
 from flowcraft_conformance.harness.captured.plan import Kind
-from flowcraft_conformance.harness.profile import PROFILES
 from flowcraft_conformance.report.html.workflow import draw_workflow
 from flowcraft_conformance.report.json_report import schema
 from flowcraft_conformance.suites.workflow_graphs import examples
-from tests.empty_folder import prepare, run
+from tests.empty_folder import BOUND_SECONDS, prepare, run
 from tests.mutants.adapters import MarksThenCounts, harness_of
 from tests.report.html_page import read_page
-from tests.support import opened_adapter
+from tests.support import UNHURRIED, opened_adapter
 
 _TARGETS = """
 from tests.mutants.stores import IncrementsWithoutAtomicity as Broken
@@ -71,7 +70,7 @@ def test_workers_hand_the_details_on(folder: pytest.Pytester) -> None:
 
 
 def test_a_broken_workflow_has_its_graph_and_who_ran_what() -> None:
-    long = replace(PROFILES["quick"], flow_seconds=60, plans=5000)
+    long = replace(UNHURRIED, plans=5000)
     with opened_adapter(harness_of(MarksThenCounts), profile=long) as target, pytest.raises(ClauseViolation) as caught:
         AdapterBench(target, "x").search(examples("diamond"), (Kind.CRASH,), orders=False)
     details: dict[str, Any] = caught.value.details
@@ -125,7 +124,7 @@ def test_ctrl_c_leaves_reports_of_what_was_done(folder: pytest.Pytester) -> None
     try:
         _wait_for_two_checks(process)
         process.send_signal(signal.SIGINT)
-        shown, _ = process.communicate(timeout=60)
+        shown, _ = process.communicate(timeout=BOUND_SECONDS)
     finally:
         process.kill()
         process.wait(10)
@@ -150,7 +149,7 @@ raise SystemExit(pytest.main(sys.argv[1:]))
 
 def _wait_for_two_checks(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + BOUND_SECONDS
     ended = 0
     while ended < 2 and time.monotonic() < deadline:
         line = process.stdout.readline()

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from flowcraft_conformance import (
-    AdapterHarness,
     AdapterOptions,
     BaseDistributedAdapter,
-    FinalResult,
     IAsyncContext,
     ICoordinationStore,
     JobDeferred,
@@ -21,7 +19,8 @@ from flowcraft_conformance import (
 )
 from flowcraft_conformance.contract.payloads import DeleteOp
 from reference_adapters._json import decode, encode
-from reference_adapters.memory import MemoryBackend, MemoryContext, MemoryCoordinationStore
+from reference_adapters.memory import MemoryContext
+from tests.queueless import OnMemory, Queueless
 from tests.right.contexts import LockedDocument
 from tests.right.stores import LockedStore
 
@@ -29,7 +28,7 @@ _LONGEST_KEY = 255
 _PATCH_SECONDS = 0.0005
 
 
-class CapturedAdapter(BaseDistributedAdapter):
+class CapturedAdapter(Queueless):
     """The reference adapter in memory; the kit is its queue. ``harness`` holds what its workers share."""
 
     def __init__(self, options: AdapterOptions, harness: RightHarness) -> None:
@@ -39,27 +38,11 @@ class CapturedAdapter(BaseDistributedAdapter):
     def create_context(self, run_id: str) -> IAsyncContext:
         return MemoryContext(self.harness.backend, run_id)
 
-    async def process_jobs(self, handler: object) -> None:
-        raise NotImplementedError("captured runs only")
 
-    async def enqueue_job(self, job: JobPayload) -> None:
-        raise NotImplementedError("captured runs only")
-
-    async def publish_final_result(self, run_id: str, result: FinalResult) -> None:
-        raise NotImplementedError("captured runs only")
-
-
-class RightHarness(AdapterHarness):
+class RightHarness(OnMemory):
     """Makes one kind of adapter."""
 
     adapter: ClassVar[type[CapturedAdapter]] = CapturedAdapter
-
-    def __init__(self, scope: str) -> None:
-        super().__init__(scope)
-        self.backend = MemoryBackend()
-
-    async def create_store(self) -> ICoordinationStore:
-        return MemoryCoordinationStore(self.backend)
 
     async def create_adapter(self, options: AdapterOptions) -> BaseDistributedAdapter:
         return self.adapter(options, self)

@@ -42,23 +42,12 @@ class AnswersSlowly(RightQueue):
 
 
 class _NewestFirst(MemoryConsumer):
-    async def _listen(self, handler: Handler) -> None:
-        while True:
-            await self._room.acquire()
-            messages = self._queue.messages
-            for number in list(messages):  # so that the newest comes first
-                messages[number] = messages.pop(number)
-            ordered = dict(sorted(messages.items(), reverse=True))
-            messages.clear()
-            messages.update(ordered)
-            message = self._queue.receive()
-            if message is None:
-                self._room.release()
-                await self._wait_for_more()
-                continue
-            task = asyncio.create_task(self._deliver(message, message.receipt, handler))
-            self._jobs.add(task)
-            task.add_done_callback(self._delivered)
+    def _next(self) -> _Message | None:
+        messages = self._queue.messages
+        ordered = dict(sorted(messages.items(), reverse=True))
+        messages.clear()
+        messages.update(ordered)
+        return super()._next()
 
 
 class TakesTheNewestFirst(RightQueue):

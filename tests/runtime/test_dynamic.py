@@ -127,7 +127,7 @@ def test_random_mixtures_under_every_kind_of_plan(seed: int) -> None:
 def _searched(one: Dynamic, kinds: tuple[Kind, ...], *, most_plans: int) -> None:
     scenario = Scenario(one.blueprint, kit_registry, blueprints=one.children)
     captured = Captured(harness_of(QueuelessAdapter)("t"))
-    result = asyncio.run(captured.search(scenario, seconds=60, most_plans=most_plans, kinds=kinds))
+    result = asyncio.run(captured.search(scenario, seconds=600, most_plans=most_plans, kinds=kinds))
     assert result.problem is None, tell(result.problem)
     assert result.plans > most_plans / 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.harness.captured.shrinking import Shrinking
 from flowcraft_conformance.harness.captured.world import World
+from flowcraft_conformance.harness.errors import InternalError
 from flowcraft_conformance.harness.oracle import PossibleOutcomes
 
 _MOST_ORDERS = 300
@@ -60,25 +62,35 @@ class Captured:
         return World(self.harness, self._store, scenario, plan or Plan(), f"{self._prefix}-{self._count}")
 
     async def run_plan(self, scenario: Scenario, plan: Plan) -> Trace:
-        """Run one plan on a fresh run id, and remove the run afterwards."""
+        """Run one plan on a fresh run id, and remove the run afterwards.
+
+        Raises:
+            InternalError: the kit's own code failed in it, whatever became of the run.
+        """
         world = await self.world(scenario, plan)
-        error: BaseException | None = None
+        error: Exception | None = None
         try:
             await world.run()
+        except InternalError:
+            with contextlib.suppress(Exception):
+                await self.clean(world)
+            raise
         except Exception as raised:
             error = raised
         states = await self.clean(world)
-        state = states[world.run_id]
+        seen = world.happenings
         return Trace(
             scenario, plan, world.run_id, world.calls, world.deliveries, world.executions, world.results,
-            world.enqueued, world.happened, world.events, world.choices, state, world.crashed_stacks, world.versions,
-            world.hangs, world.disturbed, error, world.beside, world.published, states, world.left,
+            world.enqueued, seen.happened, world.events, world.choices, states[world.run_id], seen.crashed_stacks,
+            world.versions, world.hangs, seen.disturbed, error, world.beside, world.published, states, world.left,
             world.client_errors,
         )  # fmt: skip
 
     async def clean(self, world: World) -> dict[str, dict[str, object]]:
         """Remove the runs of a world from the target; the last state of each."""
-        states = {run_id: await _remove(world.open_context(run_id)) for run_id in (world.run_id, *world.beside)}
+        states: dict[str, dict[str, object]] = {}
+        for run_id in (world.run_id, *world.beside):
+            states[run_id] = await _remove(world.open_context(run_id)) if world.has_begun else {}
         await world.delete_keys()
         await world.disconnect()
         return states

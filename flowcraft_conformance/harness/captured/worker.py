@@ -44,20 +44,22 @@ class Worker:
         if self.dead or self.stopped is not None or self.world.closed:
             await self.alive()
         world = self.world
-        seen = world.note_call(self, part, name, about)
-        events = world.events_at.get(seen.number)
-        if self.delivery is not None:
-            await self._held()
-        if events:
-            await self._happens(events, seen, after=False)
-        if expiring:
-            await world.expire_keys()
+        with world.blame.kit:
+            seen = world.note_call(self, part, name, about)
+            events = world.happenings.at(seen)
+            if self.delivery is not None:
+                await self._held()
+            if events:
+                await self._happens(events, seen, after=False)
+            if expiring:
+                await world.expire_keys()
         if self.beside is not None:
             result = await self._at_the_same_moment(make)
         else:
             result = await (make() if part in NOT_OF_THE_TARGET else self._in_flight(make))
         if events:
-            await self._happens(events, seen, after=True)
+            with world.blame.kit:
+                await self._happens(events, seen, after=True)
         return result
 
     async def _in_flight(self, make: Callable[[], Awaitable[Any]]) -> Any:
@@ -72,7 +74,8 @@ class Worker:
         assert beside is not None
         call = asyncio.ensure_future(self._later(make))
         try:
-            await self.world.go_on_beside(beside)
+            with self.world.blame.kit:
+                await self.world.go_on_beside(beside)
             return await call
         finally:
             call.cancel()
@@ -105,4 +108,4 @@ class Worker:
     async def _happens(self, events: tuple[Event, ...], seen: CallSeen, *, after: bool) -> None:
         for event in events:
             if event.after is after and not (event.kind is Kind.FAIL and seen.part in NOT_OF_THE_TARGET):
-                await self.world.happen(event, seen, self)
+                await self.world.happenings.happen(event, seen, self)

@@ -26,7 +26,7 @@ class WrappedStore:
 
         async def call() -> int:
             count = await self._inner.increment(key, ttl_seconds)
-            self._worker.world.keys.arm(key, ttl_seconds)
+            self._arm(key, ttl_seconds)
             return count
 
         return int(await self._call("increment", key, call))
@@ -37,7 +37,7 @@ class WrappedStore:
         async def call() -> bool:
             won = await self._inner.set_if_not_exist(key, value, ttl_seconds)
             if won:
-                self._worker.world.keys.arm(key, ttl_seconds)
+                self._arm(key, ttl_seconds)
             return won
 
         return bool(await self._call("set_if_not_exist", key, call))
@@ -48,7 +48,7 @@ class WrappedStore:
         async def call() -> bool:
             there = await self._inner.extend_ttl(key, ttl_seconds)
             if there:
-                self._worker.world.keys.arm(key, ttl_seconds)
+                self._arm(key, ttl_seconds)
             return there
 
         return bool(await self._call("extend_ttl", key, call))
@@ -58,7 +58,8 @@ class WrappedStore:
 
         async def call() -> None:
             await self._inner.delete(key)
-            self._worker.world.keys.forget(key)
+            with self._worker.world.blame.kit:
+                self._worker.world.keys.forget(key)
 
         await self._call("delete", key, call)
 
@@ -66,6 +67,11 @@ class WrappedStore:
         """Passed on."""
         value: str | None = await self._call("get", key, lambda: self._inner.get(key))
         return value
+
+    def _arm(self, key: str, ttl_seconds: int) -> None:
+        seconds = float(ttl_seconds)  # what is no number is its caller's mistake, and raises before the kit's own code
+        with self._worker.world.blame.kit:
+            self._worker.world.keys.arm(key, seconds)
 
     async def _call(self, name: str, key: str, call: Callable[[], Any]) -> Any:
         return await self._worker.call("store", name, key, call, expiring=True)
@@ -152,11 +158,12 @@ class WrappedBus:
 
     async def emit(self, event: str, payload: Mapping[str, Any]) -> None:
         """Note one event."""
+        copy = dict(payload)
 
         async def note() -> None:
             if self._worker.world.scenario.dead_bus:
                 raise InjectedError("the event bus is down")
-            self._worker.world.events.append((event, dict(payload)))
+            self._worker.world.events.append((event, copy))
 
         await self._worker.call("bus", "emit", event, note)
 
@@ -166,7 +173,8 @@ def wrap_node(uses: str, function: NodeFunction, worker: Worker) -> NodeFunction
 
     async def noted(given: NodeContext) -> Any:
         name = execution_name(uses, given)
-        await worker.world.note_execution(worker, name, given)
+        with worker.world.blame.kit:
+            await worker.world.note_execution(worker, name, given)
         return await worker.call("node", "run", name, lambda: function(given))
 
     return noted
