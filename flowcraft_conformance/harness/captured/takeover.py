@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
 from flowcraft_conformance.contract.payloads import FinalResult, JobPayload
-from flowcraft_conformance.contract.protocols import IAsyncContext, ICoordinationStore
+from flowcraft_conformance.contract.protocols import IAsyncContext, ICoordinationStore, NodeFunction
 from flowcraft_conformance.harness.captured.records import Queued, QuietLogger
-from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.harness.captured.worker import Worker
 from flowcraft_conformance.harness.captured.wrapped import (
     WrappedBus,
@@ -23,16 +22,16 @@ from flowcraft_conformance.harness.nodes import CLOCK
 
 
 def options_for(
-    worker: Worker, scenario: Scenario, store: ICoordinationStore, known: tuple[WorkflowBlueprint, ...]
+    worker: Worker, nodes: Mapping[str, NodeFunction], store: ICoordinationStore, known: tuple[WorkflowBlueprint, ...]
 ) -> AdapterOptions:
     """What the worker's adapter is made from; ``known``: the blueprints that it knows."""
     clock = WrappedClock(worker)
     return AdapterOptions(
         RuntimeOptions(
-            registry={name: wrap_node(name, function, worker) for name, function in scenario.registry().items()},
+            registry={name: wrap_node(name, function, worker) for name, function in nodes.items()},
             blueprints={blueprint.id: blueprint for blueprint in known},
             dependencies={CLOCK: clock},
-            ttls=scenario.ttls,
+            ttls=worker.world.scenario.ttls,
             clock=clock,
             logger=QuietLogger(),
         ),

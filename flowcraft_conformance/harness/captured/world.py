@@ -43,6 +43,8 @@ class World(Delivering):
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.executions: list[Execution] = []
         self.published: list[tuple[str, FinalResult]] = []
+        self._nodes = scenario.registry()
+        """Of all workers: what a node counts is of the run."""
         self._numbers = 0
         self._store = store
         self._adapters: list[DistributedAdapter] = []
@@ -58,7 +60,7 @@ class World(Delivering):
         self._numbers += 1
         known = blueprints or (self.scenario.blueprint, *self.scenario.blueprints, *self.beside.values())
         self.versions[worker.number] = known[0].metadata.get("version")
-        options = options_for(worker, self.scenario, self._store, known)
+        options = options_for(worker, self._nodes, self._store, known)
         with self.blame.target:
             adapter = await self.harness.create_adapter(options)
             await adapter.open()
