@@ -26,7 +26,8 @@ from reference_adapters.redis_bullmq import (
     RedisCoordinationStore,
     connect,
 )
-from tests.support import Outcome, judge, opened_adapter
+from tests.right.contexts_files import FileContext
+from tests.support import Outcome, judge, opened, opened_adapter
 
 
 class _CountsInTwoCalls(RedisCoordinationStore):
@@ -110,3 +111,10 @@ def test_what_a_bare_class_shares_is_found_out() -> None:
     redis_service()  # before the worker processes, which would each start one of their own
     with opened_adapter(BareOnRedis) as target:
         target.settings_of(Target.CONTEXT).surroundings.pool()  # raises where it accuses or refuses
+
+
+def test_where_there_are_only_files_no_address_is_asked_for() -> None:
+    with opened(Target.CONTEXT, FileContext) as settings:
+        verdict, said = judge(Target.CONTEXT, FileContext, settings, "PATCH-COST-01")
+    assert verdict is Verdict.UNTESTED
+    assert said.startswith("no proxy stands before its backend, and none can: it reaches a file and no server")

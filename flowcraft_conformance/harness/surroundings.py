@@ -17,6 +17,7 @@ from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.calls import CallRecord
 from flowcraft_conformance.harness.proxies import Faults
 from flowcraft_conformance.harness.target import TargetSpec
+from flowcraft_conformance.harness.workers.outside import ONLY_FILES
 from flowcraft_conformance.harness.workers.pool import WorkerPool
 from flowcraft_conformance.harness.workers.process import WorkerError, WorkerOrder
 from flowcraft_conformance.harness.workers.wire import Lane, PlannedCall
@@ -91,8 +92,7 @@ class Surroundings:
         except Unobservable as error:
             raise Unobservable(f"{_NO_PROXY}; and {error}") from None
         if self._shared or self._outside:
-            reached = f" (it reaches {', '.join(self._outside)})" if self._outside else ""
-            raise Unobservable(_NO_PROXY + reached)
+            raise Unobservable(_no_proxy_before(self._outside))
         raise Unsupported("it reaches nothing outside of its own process: there is no backend that could fail or cost")
 
     @property
@@ -162,6 +162,16 @@ def adapter_surroundings(
         for part, declared in parts.items()
     }
     return around, order
+
+
+def _no_proxy_before(outside: Sequence[str]) -> str:
+    reached = ", ".join(outside)
+    if outside and ONLY_FILES.issuperset(outside):
+        return (
+            f"no proxy stands before its backend, and none can: it reaches {reached} and no server, so that nothing "
+            "can be cut off or come late"
+        )
+    return _NO_PROXY + (f" (it reaches {reached})" if reached else "")
 
 
 _NO_PROXY = "no proxy stands before its backend: name the variable that holds its address by --flowcraft-proxy=ENV_VAR"

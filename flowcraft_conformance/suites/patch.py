@@ -224,3 +224,18 @@ class PatchSuite(PatchRaces, PatchSchedules, PatchProcesses, PatchFaults, Suite)
 
         guards = st.sampled_from(KEYS)
         flowcraft_context_bench.explore(st.tuples(guards, small_values(), patches(max_operations=4)), body, share=3)
+
+    @checks("PATCH-GUARD-01")
+    def test_a_guard_that_is_not_among_the_operations_stays_absent(self, flowcraft_context_bench: ContextBench) -> None:
+        async def body(space: ContextSpace, others: list[PatchOperation]) -> None:
+            context, other = await space.clients(2)
+            needs_guard(context)
+            want = apply({}, others)
+            for client, what in ((context, "the first"), (other, "the second, with the guard still absent")):
+                expect(space, await client.patch_if_absent("guard", others), True, what)
+                expect_json(space, await other.to_dict(), want, f"to_dict after {what}")
+
+        operation = st.one_of(st.builds(SetOp, _PLAIN, small_values()), st.builds(DeleteOp, _PLAIN))
+        several: SearchStrategy[list[PatchOperation]] = st.lists(operation, max_size=4)
+        known: list[list[PatchOperation]] = [[SetOp("a", 1)], [], [DeleteOp("guard")]]
+        flowcraft_context_bench.explore(several, body, first=known, share=3)

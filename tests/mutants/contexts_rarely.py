@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from flowcraft_conformance import PatchOperation
+from flowcraft_conformance import PatchOperation, SetOp
 from reference_adapters._json import encode, encode_patch
 from tests.mutants.contexts import MutantContext, mutants_in
 
@@ -61,6 +61,15 @@ class WhatWasRefusedIsWrittenLater(MutantContext):
             self.gathered |= encode_patch([operation])
         changes, self.gathered = self.gathered, {}
         self._write(changes)
+
+
+class LeavesItsGuardBehind(MutantContext):
+    """The guard is set first, as a lock is, whatever the operations are."""
+
+    breaks = "PATCH-GUARD-01"
+
+    async def patch_if_absent(self, guard: str, operations: Sequence[PatchOperation]) -> bool:
+        return await super().patch_if_absent(guard, [SetOp(guard, True), *operations])
 
 
 @functools.lru_cache(maxsize=64)

@@ -18,6 +18,8 @@ _REACHES_OUT = {
     "os.system": "another process",
     "os.fork": "another process",
 }
+ONLY_FILES = frozenset(("a database file", "a file"))
+"""Of what may be reached, that which no connection leads to."""
 _WRITES = os.O_WRONLY | os.O_RDWR
 
 
