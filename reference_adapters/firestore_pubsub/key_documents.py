@@ -13,7 +13,7 @@ from reference_adapters._json import decode
 from reference_adapters._room import Room
 from reference_adapters.firestore_pubsub.calls import CALL_SECONDS
 from reference_adapters.firestore_pubsub.clients import FirestoreClient
-from reference_adapters.firestore_pubsub.names import document_id, key_of
+from reference_adapters.firestore_pubsub.names import key_of, name_of
 
 MAX_PATCH_OPERATIONS = 500
 """Firestore itself has no limit but the size; so many it writes well within CALL_SECONDS."""
@@ -48,7 +48,7 @@ class KeyDocumentsContext:
     def __init__(self, firestore: FirestoreClient, collection: str, run_id: str) -> None:
         self._firestore = firestore
         self._collection = collection
-        self._document_id = document_id(run_id)
+        self._document_id = name_of(run_id)
 
     async def get(self, key: str) -> Any:
         """The key's document."""
@@ -65,7 +65,7 @@ class KeyDocumentsContext:
 
     async def delete(self, key: str) -> bool:
         """delete() of the key's document, on the condition that it is there."""
-        name = document_id(key)
+        name = name_of(key)
 
         async def once(client: AsyncClient) -> bool:
             try:
@@ -96,7 +96,7 @@ class KeyDocumentsContext:
         if not changes:
             return not await self.has(guard)
         first = changes.pop(guard, None)
-        name = document_id(guard)
+        name = name_of(guard)
 
         async def once(client: AsyncClient) -> bool:
             batch = self._batch(client, changes)
@@ -123,7 +123,7 @@ class KeyDocumentsContext:
         await self._firestore(once)
 
     async def _read(self, key: str, fields: list[str]) -> DocumentSnapshot[Any]:
-        name = document_id(key)
+        name = name_of(key)
 
         async def once(client: AsyncClient) -> DocumentSnapshot[Any]:
             return await self._keys(client).document(name).get(fields, **_ONCE)
@@ -133,7 +133,7 @@ class KeyDocumentsContext:
     def _batch(self, client: AsyncClient, changes: dict[str, str | None]) -> AsyncWriteBatch:
         batch, keys = client.batch(), self._keys(client)
         for key, text in changes.items():
-            document = keys.document(document_id(key))
+            document = keys.document(name_of(key))
             if text is None:
                 batch.delete(document)
             else:

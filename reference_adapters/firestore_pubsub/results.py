@@ -11,7 +11,7 @@ from google.cloud.firestore_v1 import AsyncClient
 from flowcraft_conformance import FinalResult
 from reference_adapters.firestore_pubsub.calls import CALL_SECONDS
 from reference_adapters.firestore_pubsub.clients import FirestoreClient
-from reference_adapters.firestore_pubsub.names import document_id
+from reference_adapters.firestore_pubsub.names import name_of
 
 _PART_CHARACTERS = 1_000_000
 """The text is ASCII, and a document has 1 MiB."""
@@ -56,5 +56,5 @@ async def _get(client: AsyncClient, collection: str, run_id: str, part: str = ""
 
 
 def _document(client: AsyncClient, collection: str, run_id: str, part: str) -> Any:
-    document = client.collection(collection).document(document_id(run_id))
+    document = client.collection(collection).document(name_of(run_id))
     return document.collection(_PARTS).document(part) if part else document

@@ -13,7 +13,7 @@ from reference_adapters._json import decode
 from reference_adapters._room import Room
 from reference_adapters.firestore_pubsub.calls import CALL_SECONDS
 from reference_adapters.firestore_pubsub.clients import FirestoreClient
-from reference_adapters.firestore_pubsub.names import OWN, document_id, field_path
+from reference_adapters.firestore_pubsub.names import key_of, name_of, path_of
 
 T = TypeVar("T")
 
@@ -48,11 +48,11 @@ class RunDocumentContext:
     def __init__(self, firestore: FirestoreClient, collection: str, run_id: str) -> None:
         self._firestore = firestore
         self._collection = collection
-        self._document_id = document_id(run_id)
+        self._document_id = name_of(run_id)
 
     async def get(self, key: str) -> Any:
         """The field alone."""
-        text = _fields(await self._read(key)).get(OWN + key)
+        text = _fields(await self._read(key)).get(name_of(key))
         return None if text is None else decode(text)
 
     async def set(self, key: str, value: Any) -> None:
@@ -61,17 +61,17 @@ class RunDocumentContext:
 
     async def has(self, key: str) -> bool:
         """The field alone."""
-        return OWN + key in _fields(await self._read(key))
+        return name_of(key) in _fields(await self._read(key))
 
     async def delete(self, key: str) -> bool:
         """update() with DELETE_FIELD, on the condition that nothing has changed since the field was seen."""
 
         async def once(client: AsyncClient) -> bool:
             document = self._document(client)
-            seen = await document.get([field_path(key)], **_ONCE)
-            if OWN + key not in _fields(seen):
+            seen = await document.get([path_of(key)], **_ONCE)
+            if name_of(key) not in _fields(seen):
                 return False
-            await document.update({field_path(key): DELETE_FIELD}, _unchanged(client, seen), **_ONCE)
+            await document.update({path_of(key): DELETE_FIELD}, _unchanged(client, seen), **_ONCE)
             return True
 
         return await self._firestore(once, refusals=_CHANGED)
@@ -83,7 +83,7 @@ class RunDocumentContext:
             return await self._document(client).get(**_ONCE)
 
         fields = _fields(await self._firestore(once))
-        return {name[len(OWN) :]: decode(text) for name, text in fields.items() if name.startswith(OWN)}
+        return {key_of(name): decode(text) for name, text in fields.items()}
 
     async def patch(self, operations: Sequence[PatchOperation]) -> None:
         """update() of all fields at once; a patch without operations sends nothing."""
@@ -96,8 +96,8 @@ class RunDocumentContext:
 
         async def once(client: AsyncClient) -> bool:
             document = self._document(client)
-            seen = await document.get([field_path(guard)], **_ONCE)
-            if OWN + guard in _fields(seen):
+            seen = await document.get([path_of(guard)], **_ONCE)
+            if name_of(guard) in _fields(seen):
                 return False
             if seen.exists and updates:
                 await document.update(updates, _unchanged(client, seen), **_ONCE)
@@ -123,7 +123,7 @@ class RunDocumentContext:
         await self._stored(self._firestore(once))
 
     async def _read(self, key: str) -> DocumentSnapshot[AsyncDocumentReference]:
-        path = field_path(key)
+        path = path_of(key)
 
         async def once(client: AsyncClient) -> DocumentSnapshot[AsyncDocumentReference]:
             return await self._document(client).get([path], **_ONCE)
@@ -156,13 +156,13 @@ def _unchanged(client: AsyncClient, seen: DocumentSnapshot[AsyncDocumentReferenc
 
 def _updates(changes: Mapping[str, str | None]) -> dict[str, Any]:
     """By paths, as update() takes them."""
-    return {field_path(key): DELETE_FIELD if text is None else text for key, text in changes.items()}
+    return {path_of(key): DELETE_FIELD if text is None else text for key, text in changes.items()}
 
 
 def _data(changes: Mapping[str, str | None]) -> dict[str, Any]:
     """By names, as set() takes them."""
-    return {OWN + key: DELETE_FIELD if text is None else text for key, text in changes.items()}
+    return {name_of(key): DELETE_FIELD if text is None else text for key, text in changes.items()}
 
 
 def _sets(changes: Mapping[str, str | None]) -> dict[str, str]:
-    return {OWN + key: text for key, text in changes.items() if text is not None}
+    return {name_of(key): text for key, text in changes.items() if text is not None}
