@@ -137,6 +137,8 @@ class FirestoreClient(_Connection):
         client = AsyncClient(self._project, AnonymousCredentials(), self.settings.database)  # type: ignore[no-untyped-call]
         # Its only public way to a server that is not Google's is a variable of the process, the same for all clients,
         # and it leaves its channel open for ever.
+        if self.settings.url is not None and not _is_google(self.settings.url):
+            client._emulator_host = urlsplit(self.settings.url).netloc  # asks as its owner, who may list everything
         transport = FirestoreGrpcAsyncIOTransport(channel=channel)
         client._firestore_api_internal = FirestoreAsyncClient(transport=transport)
         self._client = client
