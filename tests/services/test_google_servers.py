@@ -129,7 +129,7 @@ def test_without_a_jar_there_is_none_and_the_text_says_how_to_get_one(
     spec = {"firestore": FIRESTORE, "pubsub": PUBSUB}[emulator.service]
     alone = replace(spec, name="own-emulator", variable="FLOWCRAFT_OWN_URL", image=None)
     try:
-        with pytest.raises(ServiceUnavailableError, match=f"gcloud components install {emulator.service}-emulator"):
+        with pytest.raises(ServiceUnavailableError, match=f"gcloud components install {emulator.component}"):
             service(alone)
     finally:
         stop_service(alone)

@@ -43,6 +43,7 @@ def _version(java: str, jar: Path) -> str:
 
 EMULATOR = Emulator(
     service="firestore",
+    component="cloud-firestore-emulator",
     variable="FLOWCRAFT_FIRESTORE_JAR",
     pattern="cloud-firestore-emulator/cloud-firestore-emulator*.jar",
     arguments=_arguments,

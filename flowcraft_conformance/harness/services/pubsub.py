@@ -36,6 +36,7 @@ def _version(_: str, jar: Path) -> str:
 
 EMULATOR = Emulator(
     service="pubsub",
+    component="pubsub-emulator",
     variable="FLOWCRAFT_PUBSUB_JAR",
     pattern="pubsub-emulator/lib/cloud-pubsub-emulator*.jar",
     arguments=_arguments,
