@@ -120,6 +120,19 @@ async def test_crashes_count_as_attempts_for_a_copy_too(pubsub: Queues) -> None:
     assert seen == [(5, True), (5, True)]
 
 
+async def test_a_copy_whose_earlier_deliveries_were_all_used_up_is_given_up(pubsub: Queues) -> None:
+    given = Given()
+    seen: list[JobPayload] = []
+
+    async def note(job: JobPayload) -> None:
+        seen.append(job)
+
+    await _both(pubsub)[0].send(JOB.to_json(), used=pubsub.settings.attempts)
+    async with _worker(pubsub, note, given):
+        await until(lambda: bool(given.up), "the job to be given up")
+    assert not seen
+
+
 async def test_a_dead_letter_that_cannot_be_published_is_kept_until_it_can(pubsub: Queues) -> None:
     given = Given(ConnectionError("the database is away"))
     reason = "broken\x00\ud800" + "\U0001f600" * 300  # as JSON more than one attribute holds
