@@ -91,7 +91,9 @@ class _Connection:
                 self._channel = channel
 
     async def _to_google(self, place: str) -> tuple[grpc.aio.Channel, str]:
-        credentials, project = await asyncio.to_thread(google.auth.default, scopes=_SCOPES)
+        credentials, project = await bounded(
+            "Google's metadata server", CALL_SECONDS, lambda: asyncio.to_thread(google.auth.default, scopes=_SCOPES)
+        )
         host = place or f"{self.service}.googleapis.com"
         channel = FirestoreGrpcAsyncIOTransport.create_channel(host, credentials=credentials, options=_OPTIONS)
         return channel, str(project or "")

@@ -220,6 +220,23 @@ async def test_a_job_of_a_silent_worker_comes_again_after_the_lease(pubsub: Queu
         await until(lambda: seen == [2], "the job at the other worker")
 
 
+@pytest.mark.parametrize(("lease", "asked"), [(2, [2]), (10, [])], ids=["shorter", "the same"])
+async def test_a_lease_shorter_than_pubsubs_own_is_asked_for_with_the_message(
+    pubsub: Queues, lease: int, asked: list[int]
+) -> None:
+    """Pub/Sub's own deadline is ten seconds at least: a job would come again only then."""
+
+    class Recording(PubSubQueue):
+        async def hide(self, receipts: list[str], seconds: int) -> None:
+            hidden.append(seconds)
+            await super().hide(receipts, seconds)
+
+    hidden: list[int] = []
+    await _both(pubsub)[0].send(JOB.to_json())
+    assert len(await Recording(pubsub.client, pubsub.settings.name).receive(1, 10, lease)) == 1
+    assert hidden == asked
+
+
 async def test_queues_that_come_back_are_read_again(pubsub: Queues) -> None:
     """An outage, as the worker sees it: its pulls fail, and then they do not."""
     seen: list[str] = []
@@ -244,6 +261,16 @@ async def test_queues_that_come_back_are_read_again(pubsub: Queues) -> None:
     await until(lambda: seen == ["node"], "the job")
     await consumer.close()
     assert len([line for line in notes.lines if "could not be read" in line]) == 3
+
+
+async def test_pubsub_is_told_to_count_deliveries_and_to_keep_what_is_not_read(pubsub: Queues) -> None:
+    subscriber = await pubsub.client.subscriber()
+    name = await pubsub.client.subscription(pubsub.settings.name)
+    made = await subscriber.get_subscription(subscription=name)
+    assert made.ack_deadline_seconds == 10  # the shortest that Pub/Sub takes, though the emulator takes less
+    assert made.dead_letter_policy.max_delivery_attempts == pubsub.settings.attempts
+    assert made.dead_letter_policy.dead_letter_topic == await pubsub.client.topic(pubsub.settings.dead_name)
+    assert not made.expiration_policy.ttl
 
 
 async def test_topics_can_be_made_and_removed_twice(pubsub: Queues) -> None:
