@@ -46,9 +46,11 @@ if TYPE_CHECKING:
     from flowcraft_conformance.contract.protocols import NodeFunction as NodeFunction
     from flowcraft_conformance.harness.adapter_harness import AdapterHarness as AdapterHarness
     from flowcraft_conformance.harness.services.dynamodb import dynamodb_service as dynamodb_service
+    from flowcraft_conformance.harness.services.firestore import firestore_service as firestore_service
     from flowcraft_conformance.harness.services.model import Service as Service
     from flowcraft_conformance.harness.services.model import ServiceUnavailableError as ServiceUnavailableError
     from flowcraft_conformance.harness.services.postgres import postgres_service as postgres_service
+    from flowcraft_conformance.harness.services.pubsub import pubsub_service as pubsub_service
     from flowcraft_conformance.harness.services.rabbitmq import rabbitmq_service as rabbitmq_service
     from flowcraft_conformance.harness.services.redis import redis_service as redis_service
     from flowcraft_conformance.harness.services.sqs import sqs_service as sqs_service
@@ -74,8 +76,10 @@ _ROOMS = {
     ),
     "harness.adapter_harness": ("AdapterHarness",),
     "harness.services.dynamodb": ("dynamodb_service",),
+    "harness.services.firestore": ("firestore_service",),
     "harness.services.model": ("Service", "ServiceUnavailableError"),
     "harness.services.postgres": ("postgres_service",),
+    "harness.services.pubsub": ("pubsub_service",),
     "harness.services.rabbitmq": ("rabbitmq_service",),
     "harness.services.redis": ("redis_service",),
     "harness.services.sqs": ("sqs_service",),

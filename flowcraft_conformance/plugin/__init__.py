@@ -9,7 +9,9 @@ import pytest
 import pytest_asyncio
 
 from flowcraft_conformance.plugin.servers import flowcraft_dynamodb as flowcraft_dynamodb
+from flowcraft_conformance.plugin.servers import flowcraft_firestore as flowcraft_firestore
 from flowcraft_conformance.plugin.servers import flowcraft_postgres as flowcraft_postgres
+from flowcraft_conformance.plugin.servers import flowcraft_pubsub as flowcraft_pubsub
 from flowcraft_conformance.plugin.servers import flowcraft_rabbitmq as flowcraft_rabbitmq
 from flowcraft_conformance.plugin.servers import flowcraft_redis as flowcraft_redis
 from flowcraft_conformance.plugin.servers import flowcraft_sqs as flowcraft_sqs

@@ -52,6 +52,22 @@ def flowcraft_sqs() -> str:
     return _url(sqs_service)
 
 
+@pytest.fixture(scope="session")
+def flowcraft_firestore() -> str:
+    """The URL of a Firestore; skipped as :func:`flowcraft_redis` is."""
+    from flowcraft_conformance.harness.services.firestore import firestore_service
+
+    return _url(firestore_service)
+
+
+@pytest.fixture(scope="session")
+def flowcraft_pubsub() -> str:
+    """The URL of a Pub/Sub; skipped as :func:`flowcraft_redis` is."""
+    from flowcraft_conformance.harness.services.pubsub import pubsub_service
+
+    return _url(pubsub_service)
+
+
 def _url(service: Callable[[], Service]) -> str:
     from flowcraft_conformance.harness.services.model import ServiceUnavailableError
 

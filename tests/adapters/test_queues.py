@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from flowcraft_conformance import AdapterHarness, JobPayload
 from reference_adapters.dynamodb_sqs import DynamoDbSqsHarness
+from reference_adapters.firestore_pubsub import FirestorePubSubHarness
 from reference_adapters.memory import MemoryHarness
 from reference_adapters.postgres_rabbitmq import PostgresRabbitMQHarness
 from reference_adapters.redis_bullmq import RedisBullMQHarness
@@ -27,10 +28,11 @@ _HARNESSES: dict[type[AdapterHarness], tuple[str, ...]] = {
     RedisBullMQHarness: ("flowcraft_redis",),
     PostgresRabbitMQHarness: ("flowcraft_postgres", "flowcraft_rabbitmq"),
     DynamoDbSqsHarness: ("flowcraft_dynamodb", "flowcraft_sqs"),
+    FirestorePubSubHarness: ("flowcraft_firestore", "flowcraft_pubsub", "flowcraft_redis"),
 }
 
 
-@pytest.fixture(params=_HARNESSES, ids=["memory", "redis", "rabbitmq", "sqs"])
+@pytest.fixture(params=_HARNESSES, ids=["memory", "redis", "rabbitmq", "sqs", "pubsub"])
 def harness(request: pytest.FixtureRequest) -> AdapterHarness:
     for server in _HARNESSES[request.param]:
         request.getfixturevalue(server)  # where there is none the test is not run, with the reason
