@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from botocore.exceptions import BotoCoreError, ClientError
 
 from flowcraft_conformance import ILogger, InvalidJobError, JobDeferred, JobPayload
+from reference_adapters._listener import Listener
 from reference_adapters.dynamodb_sqs.queue import Delivery, QueueSettings, SqsQueue, body_of
 
 Handler = Callable[[JobPayload], Awaitable[None]]
@@ -16,117 +17,8 @@ Abandon = Callable[[JobPayload, str], Awaitable[None]]
 Take = Callable[[Delivery], Awaitable[None]]
 
 _FAILURES = (ClientError, BotoCoreError, OSError)
-_STOP_SECONDS = 2.0
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 _AT_ONCE = 10
 _DIED = "its deliveries were used up by workers that died"
-
-
-class Listener:
-    """Takes messages from one queue, ``concurrency`` at a time, and renews the lease of each until ``take`` ends.
-
-    ``hand_back`` is given those that come when it is being stopped. ``polling`` is the queue over a client whose calls
-    may wait, ``queue`` the same one for everything else.
-    """
-
-    def __init__(
-        self,
-        polling: SqsQueue,
-        queue: SqsQueue,
-        settings: QueueSettings,
-        concurrency: int,
-        take: Take,
-        hand_back: Take,
-        logger: ILogger,
-    ) -> None:
-        self._polling = polling
-        self._queue = queue
-        self._settings = settings
-        self._concurrency = concurrency
-        self._take = take
-        self._hand_back = hand_back
-        self._logger = logger
-        self._freed = asyncio.Event()
-        self._listening: asyncio.Task[None] | None = None
-        self._deliveries: set[asyncio.Task[None]] = set()
-        self._stopped = asyncio.Event()
-
-    @property
-    def stopping(self) -> bool:
-        """Whether it takes no more messages."""
-        return self._stopped.is_set()
-
-    async def start(self) -> None:
-        """Begin to take messages; raises as :meth:`SqsQueue.find` does where the queue cannot be found."""
-        await self._polling.find()
-        self._listening = asyncio.create_task(self._listen())
-
-    async def stop(self) -> None:
-        """Take no more messages; what is in flight goes on.
-
-        A poll that has not come back soon is cut off: a message it was just being given comes again after its lease.
-        """
-        self._stopped.set()
-        self._freed.set()
-        listening, self._listening = self._listening, None
-        if listening is not None:
-            await _ended({listening}, within=_STOP_SECONDS)
-
-    async def close(self) -> None:
-        """End: what was done is still told to the queue; what is not done comes again after its lease."""
-        await self.stop()
-        await _ended(set(self._deliveries), within=_STOP_SECONDS)
-
-    async def _listen(self) -> None:
-        pause = _SHORTEST_PAUSE
-        while not self.stopping:
-            free = self._concurrency - len(self._deliveries)
-            if free <= 0:
-                self._freed.clear()
-                await self._freed.wait()
-                continue
-            try:
-                deliveries = await self._polling.receive(
-                    min(free, _AT_ONCE), self._settings.poll_seconds, self._settings.lease_seconds
-                )
-            except _FAILURES as error:
-                self._logger.warning("the queue could not be read; it is tried again", error=repr(error))
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-                continue
-            pause = _SHORTEST_PAUSE
-            self._begin(deliveries)
-
-    def _begin(self, deliveries: list[Delivery]) -> None:
-        take = self._hand_back if self.stopping else self._take
-        for delivery in deliveries:
-            task = asyncio.create_task(self._deliver(delivery, take))
-            self._deliveries.add(task)
-            task.add_done_callback(self._delivered)
-
-    def _delivered(self, task: asyncio.Task[None]) -> None:
-        self._deliveries.discard(task)
-        self._freed.set()
-
-    async def _deliver(self, delivery: Delivery, take: Take) -> None:
-        renewing = asyncio.create_task(self._renew(delivery))
-        try:
-            await take(delivery)
-        except _FAILURES as error:
-            self._logger.warning(
-                "the queue was not told how a job ended; it comes again after its lease", error=repr(error)
-            )
-        finally:
-            renewing.cancel()
-
-    async def _renew(self, delivery: Delivery) -> None:
-        """Keep the message hidden (JOB-LONG-01); a renewal that fails stops nothing."""
-        while True:
-            await asyncio.sleep(self._settings.lease_seconds / 3)
-            try:
-                await self._queue.hide(delivery.receipt, self._settings.lease_seconds)
-            except _FAILURES as error:
-                self._logger.warning("the lease of a job could not be renewed", error=repr(error))
 
 
 class SqsConsumer:
@@ -147,9 +39,10 @@ class SqsConsumer:
         self._abandon = abandon
         self._logger = logger
         self._listeners = (
-            Listener(polling[0], self._jobs, settings, settings.concurrency, self._work, self._hand_back, logger),
-            Listener(polling[1], self._dead, settings, 1, self._give_up, self._show_again, logger),
+            self._listener(polling[0], self._jobs, settings.concurrency, self._work, self._hand_back, logger),
+            self._listener(polling[1], self._dead, 1, self._give_up, self._show_again, logger),
         )
+        self._polling = polling
 
     async def start(self) -> None:
         """Begin to take jobs; returns once both queues were found.
@@ -158,8 +51,9 @@ class SqsConsumer:
             botocore.exceptions.ClientError: a queue is not there, or SQS refused.
             botocore.exceptions.BotoCoreError: SQS could not be reached.
         """
-        for listener in self._listeners:
-            await listener.start()
+        for queue, listener in zip(self._polling, self._listeners, strict=True):
+            await queue.find()
+            listener.start()
 
     async def stop(self) -> None:
         """Take no new job; those in flight go on."""
@@ -168,6 +62,20 @@ class SqsConsumer:
     async def close(self) -> None:
         """End, as :meth:`Listener.close` does."""
         await asyncio.gather(*[listener.close() for listener in self._listeners])
+
+    def _listener(
+        self, polling: SqsQueue, queue: SqsQueue, concurrency: int, take: Take, hand_back: Take, logger: ILogger
+    ) -> Listener[Delivery]:
+        """``polling`` is the queue over a client whose calls may wait, ``queue`` the same one for everything else."""
+        lease = self._settings.lease_seconds
+
+        async def receive(most: int) -> list[Delivery]:
+            return await polling.receive(min(most, _AT_ONCE), self._settings.poll_seconds, lease)
+
+        async def renew(delivery: Delivery) -> None:
+            await queue.hide(delivery.receipt, lease)
+
+        return Listener(receive, renew, lease, _FAILURES, concurrency, take, hand_back, logger)
 
     async def _work(self, delivery: Delivery) -> None:
         """Hand one job to the handler, and tell the queue what its outcome asks for (JOB-ACK-01, JOB-NACK-01)."""
@@ -240,14 +148,3 @@ class SqsConsumer:
             await self._dead.hide(delivery.receipt, self._settings.lease_seconds)
         else:
             await self._dead.delete(delivery.receipt)
-
-
-async def _ended(tasks: set[asyncio.Task[None]], *, within: float) -> None:
-    """Wait for the tasks, and cancel those that take longer."""
-    if not tasks:
-        return
-    _, late = await asyncio.wait(tasks, timeout=within)
-    for task in late:
-        task.cancel()
-    if late:
-        await asyncio.wait(late, timeout=within)

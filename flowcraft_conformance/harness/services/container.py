@@ -33,7 +33,7 @@ def container_launch(spec: ServerSpec) -> Launch | None:
         order = [image.name, str(image.port), str(place.port), json.dumps(environment), image.command]
         return [Command([sys.executable, str(_RUNNER), *order])]
 
-    return Launch(f"container {image.name}", image.url, commands)
+    return Launch(f"container {image.name}", image.url, commands, kind=image.kind)
 
 
 def engine_answers() -> bool:

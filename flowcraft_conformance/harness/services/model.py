@@ -64,13 +64,17 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A container image of the server: its name, the port inside of it, and its environment (formatted as ``url``)."""
+    """A container image of the server: its name, the port inside of it, and its environment (formatted as ``url``).
+
+    ``kind``: of the server in it.
+    """
 
     name: str
     port: int
     url: str
     environment: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
+    kind: str = "real"
 
 
 @dataclass(frozen=True, slots=True)
