@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from azure.cosmos import PartitionKey
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
@@ -16,6 +17,7 @@ RESULTS = "results"
 """Final results."""
 
 _MAKING_SECONDS = 120.0
+_NOTHING: dict[str, Any] = {"indexingMode": "none", "automatic": False}
 
 
 async def create_database(cosmos: Cosmos, *, shared_throughput: int | None = None) -> None:
@@ -31,9 +33,7 @@ async def create_database(cosmos: Cosmos, *, shared_throughput: int | None = Non
         client = await cosmos.client()
         database = await client.create_database_if_not_exists(cosmos.database, offer_throughput=shared_throughput)
         made = [
-            database.create_container_if_not_exists(
-                name, PartitionKey("/id"), indexing_policy={"indexingMode": "none", "automatic": False}
-            )
+            database.create_container_if_not_exists(name, PartitionKey("/id"), indexing_policy=_NOTHING)
             for name in (RUNS, RESULTS)
         ]
         await asyncio.gather(*made)
