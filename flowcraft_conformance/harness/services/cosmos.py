@@ -1,4 +1,4 @@
-"""A Cosmos DB for harnesses: FLOWCRAFT_COSMOS_URL, else Microsoft's emulator in a container, else cosmosdb-server."""
+"""A Cosmos DB for harnesses: FLOWCRAFT_COSMOS_URL, else cosmosdb-server, an independent one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from flowcraft_conformance.harness.services.azure import asked
 from flowcraft_conformance.harness.services.choosing import service, stop_service
 from flowcraft_conformance.harness.services.fetch import COSMOSDB_SERVER, fetch_command
-from flowcraft_conformance.harness.services.model import Command, Image, Launch, Place, ServerSpec, Service
+from flowcraft_conformance.harness.services.model import Command, Launch, Place, ServerSpec, Service
 
 _URL = "http://127.0.0.1:{port}"
 _INDEPENDENT = "cosmosdb-server"
@@ -72,6 +72,5 @@ COSMOS = ServerSpec(
     identify=_identify,
     finders=(_cosmosdb_server,),
     kinds={_INDEPENDENT: "independent"},
-    image=Image("mcr.microsoft.com/cosmosdb/linux/azure-cosmos-emulator:vnext-preview", 8081, _URL, kind="emulator"),
     advice=f"fetch cosmosdb-server with {fetch_command('cosmos')} (it needs Node.js 20 or later)",
 )
