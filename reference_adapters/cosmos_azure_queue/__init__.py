@@ -8,6 +8,7 @@ FLOWCRAFT_REDIS_URL, else to servers that are started for the run.
 
 from __future__ import annotations
 
+from reference_adapters.cosmos_azure_queue import _extra as _extra
 from reference_adapters.cosmos_azure_queue.accounts import CosmosAccount, QueueAccount
 from reference_adapters.cosmos_azure_queue.adapter import CosmosAzureQueueAdapter
 from reference_adapters.cosmos_azure_queue.calls import CALL_SECONDS, Cosmos, WeakConsistencyError

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -250,3 +252,11 @@ def test_a_lone_surrogate_is_refused() -> None:
     for make in (item_id, property_of):
         with pytest.raises(UnicodeEncodeError):
             make("\ud800")
+
+
+@pytest.mark.parametrize("missing", ["azure.cosmos", "azure.storage.queue", "aiohttp", "redis"])
+def test_a_missing_client_library_says_which_extra_to_install(missing: str) -> None:
+    program = f"import sys; sys.modules[{missing!r}] = None; import reference_adapters.cosmos_azure_queue"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert said.returncode == 1
+    assert said.stderr.splitlines()[-1].endswith("pip install 'flowcraft-conformance[cosmos]'")
