@@ -55,7 +55,7 @@ class Cosmos:
     """The containers of one database, over a client that connects at the first call, and again after ``close``."""
 
     def __init__(self, account: CosmosAccount, database: str) -> None:
-        self._account = account
+        self.account = account
         self.database = database
         self._client: CosmosClient | None = None
         self._containers: dict[str, ContainerProxy] = {}
@@ -70,7 +70,7 @@ class Cosmos:
         """
         async with self._opening:
             if self._client is None:
-                self._client = await _connected(self._account)
+                self._client = await _connected(self.account)
         return self._client
 
     async def container(self, name: str) -> ContainerProxy:
