@@ -118,14 +118,10 @@ class AzureQueue:
     async def hide(self, delivery: Delivery, seconds: int, body: str | None = None) -> None:
         """Let the message come again after so many seconds from now, with another body where one is given."""
         async with delivery.turns, bounded(_SERVICE):
-            kept = delivery.body if body is None else body  # an update without one would empty it
             updated = await self._queue.update_message(
-                delivery.id,
-                delivery.receipt,
-                content=kept,
-                visibility_timeout=min(seconds, MAX_DELAY_SECONDS),
+                delivery.id, delivery.receipt, content=body, visibility_timeout=min(seconds, MAX_DELAY_SECONDS)
             )
-            delivery.receipt, delivery.body = str(updated.pop_receipt), kept
+            delivery.receipt = str(updated.pop_receipt)
 
     async def delete(self, delivery: Delivery) -> None:
         """Remove the message; nothing is done where another worker has it by now: it will see to it."""
