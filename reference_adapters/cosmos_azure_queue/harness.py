@@ -21,6 +21,7 @@ from flowcraft_conformance import (
 from reference_adapters.cosmos_azure_queue import run_item
 from reference_adapters.cosmos_azure_queue.accounts import CosmosAccount, QueueAccount
 from reference_adapters.cosmos_azure_queue.adapter import CosmosAzureQueueAdapter
+from reference_adapters.cosmos_azure_queue.bare import BarePatch, bare_patch_of
 from reference_adapters.cosmos_azure_queue.calls import CALL_SECONDS, Cosmos
 from reference_adapters.cosmos_azure_queue.database import RUNS, create_database, delete_database
 from reference_adapters.cosmos_azure_queue.kit_database import own_database
@@ -52,7 +53,16 @@ async def context(run_id: str) -> AsyncIterator[RunItemContext]:
         yield RunItemContext(cosmos, RUNS, run_id)
 
 
+@asynccontextmanager
+async def bare_patch(run_id: str) -> AsyncIterator[BarePatch]:
+    """The bare client of a run, for benchmarks."""
+    account = CosmosAccount.at(cosmos_service().url)
+    async with bare_patch_of(account, await own_database(account), run_id) as patch:
+        yield patch
+
+
 context.capabilities = _RUN_ITEM  # type: ignore[attr-defined]
+context.bare_patch = bare_patch  # type: ignore[attr-defined]
 
 
 class CosmosAzureQueueHarness(AdapterHarness):
@@ -106,6 +116,12 @@ class CosmosAzureQueueHarness(AdapterHarness):
             database=self.scope,
             queue=self._settings,
         )
+
+    @asynccontextmanager
+    async def create_bare_patch(self, run_id: str) -> AsyncIterator[BarePatch]:
+        """azure-cosmos and its patch operations."""
+        async with bare_patch_of(CosmosAccount.at(cosmos_service().url), self.scope, run_id) as patch:
+            yield patch
 
     async def send_raw(self, body: bytes) -> None:
         """A raw message on the queue; what XML cannot carry becomes a replacement character."""

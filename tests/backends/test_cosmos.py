@@ -27,6 +27,7 @@ from reference_adapters.cosmos_azure_queue import (
     read_result,
 )
 from reference_adapters.cosmos_azure_queue.accounts import COSMOS_KEY, QUEUE_KEY
+from reference_adapters.cosmos_azure_queue.bare import bare_patch_of
 from reference_adapters.cosmos_azure_queue.calls import OK, Items, require_strong
 from reference_adapters.cosmos_azure_queue.names import item_id, key_of, property_of
 from reference_adapters.cosmos_azure_queue.results import write_result
@@ -164,6 +165,15 @@ async def test_a_result_of_five_megabytes(cosmos: Cosmos) -> None:
     assert await read_result(cosmos, "run") is None
     await write_result(cosmos, "run", result)
     assert await read_result(cosmos, "run") == result
+
+
+@pytest.mark.asyncio
+async def test_a_context_reads_what_the_bare_client_wrote(cosmos: Cosmos) -> None:
+    context = RunItemContext(cosmos, RUNS, "run")
+    async with bare_patch_of(cosmos.account, cosmos.database, "run") as patch:
+        await patch(_sets(12))
+        await patch([SetOp("k1", 1.5), DeleteOp("k0")])
+    assert await context.to_dict() == {f"k{number}": number for number in range(2, 12)} | {"k1": 1.5}
 
 
 class _Answers(Cosmos):
