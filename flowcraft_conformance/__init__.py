@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from flowcraft_conformance.contract.protocols import Middleware as Middleware
     from flowcraft_conformance.contract.protocols import NodeFunction as NodeFunction
     from flowcraft_conformance.harness.adapter_harness import AdapterHarness as AdapterHarness
+    from flowcraft_conformance.harness.services.azure_queue import azure_queue_service as azure_queue_service
+    from flowcraft_conformance.harness.services.cosmos import cosmos_service as cosmos_service
     from flowcraft_conformance.harness.services.dynamodb import dynamodb_service as dynamodb_service
     from flowcraft_conformance.harness.services.firestore import firestore_service as firestore_service
     from flowcraft_conformance.harness.services.model import Service as Service
@@ -75,6 +77,8 @@ _ROOMS = {
         "IGuardedContext", "ILogger", "ISerializer", "Middleware", "NodeFunction",
     ),
     "harness.adapter_harness": ("AdapterHarness",),
+    "harness.services.azure_queue": ("azure_queue_service",),
+    "harness.services.cosmos": ("cosmos_service",),
     "harness.services.dynamodb": ("dynamodb_service",),
     "harness.services.firestore": ("firestore_service",),
     "harness.services.model": ("Service", "ServiceUnavailableError"),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from flowcraft_conformance.plugin.servers import flowcraft_azure_queue as flowcraft_azure_queue
+from flowcraft_conformance.plugin.servers import flowcraft_cosmos as flowcraft_cosmos
 from flowcraft_conformance.plugin.servers import flowcraft_dynamodb as flowcraft_dynamodb
 from flowcraft_conformance.plugin.servers import flowcraft_firestore as flowcraft_firestore
 from flowcraft_conformance.plugin.servers import flowcraft_postgres as flowcraft_postgres

@@ -53,6 +53,22 @@ def flowcraft_sqs() -> str:
 
 
 @pytest.fixture(scope="session")
+def flowcraft_cosmos() -> str:
+    """The URL of a Cosmos DB; skipped as :func:`flowcraft_redis` is."""
+    from flowcraft_conformance.harness.services.cosmos import cosmos_service
+
+    return _url(cosmos_service)
+
+
+@pytest.fixture(scope="session")
+def flowcraft_azure_queue() -> str:
+    """The URL of an account of Azure Queue Storage; skipped as :func:`flowcraft_redis` is."""
+    from flowcraft_conformance.harness.services.azure_queue import azure_queue_service
+
+    return _url(azure_queue_service)
+
+
+@pytest.fixture(scope="session")
 def flowcraft_firestore() -> str:
     """The URL of a Firestore; skipped as :func:`flowcraft_redis` is."""
     from flowcraft_conformance.harness.services.firestore import firestore_service

