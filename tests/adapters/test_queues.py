@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from flowcraft_conformance import AdapterHarness, JobPayload
+from reference_adapters.cassandra_kafka import CassandraKafkaHarness
 from reference_adapters.dynamodb_sqs import DynamoDbSqsHarness
 from reference_adapters.memory import MemoryHarness
 from reference_adapters.postgres_rabbitmq import PostgresRabbitMQHarness
@@ -27,10 +28,11 @@ _HARNESSES: dict[type[AdapterHarness], tuple[str, ...]] = {
     RedisBullMQHarness: ("flowcraft_redis",),
     PostgresRabbitMQHarness: ("flowcraft_postgres", "flowcraft_rabbitmq"),
     DynamoDbSqsHarness: ("flowcraft_dynamodb", "flowcraft_sqs"),
+    CassandraKafkaHarness: ("flowcraft_cassandra", "flowcraft_kafka", "flowcraft_redis"),
 }
 
 
-@pytest.fixture(params=_HARNESSES, ids=["memory", "redis", "rabbitmq", "sqs"])
+@pytest.fixture(params=_HARNESSES, ids=["memory", "redis", "rabbitmq", "sqs", "kafka"])
 def harness(request: pytest.FixtureRequest) -> AdapterHarness:
     for server in _HARNESSES[request.param]:
         request.getfixturevalue(server)  # where there is none the test is not run, with the reason
