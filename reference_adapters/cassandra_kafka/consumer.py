@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from flowcraft_conformance import ILogger
 from reference_adapters.cassandra_kafka.deliveries import Deliveries
@@ -87,7 +87,8 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             heartbeat_interval_ms=max(session // 5, 100),
             rebalance_timeout_ms=session + int(self._settings.hand_over_seconds * 1000),
             fetch_max_wait_ms=_POLL_MS,
-            partition_assignment_strategy=(StickyPartitionAssignor,),
+            # Each topic by itself, and little moves; the sticky one evens out the sum: a worker might get no jobs.
+            partition_assignment_strategy=(RangePartitionAssignor,),
             **self._kafka.arguments(),
         )
         self._consumer = consumer
