@@ -91,6 +91,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             partition_assignment_strategy=(RangePartitionAssignor,),
             **self._kafka.arguments(),
         )
+        self._kafka.lead(consumer._client)
         self._consumer = consumer
         consumer.subscribe(list(self._kinds), listener=self)
         try:

@@ -34,7 +34,7 @@ from reference_adapters.cassandra_kafka.rows import RowContext
 from reference_adapters.cassandra_kafka.schema import clear_namespace, create_schema
 from reference_adapters.redis_bullmq import RedisCoordinationStore, connect
 
-_CASSANDRA, _REDIS = "FLOWCRAFT_CASSANDRA_URL", "FLOWCRAFT_REDIS_URL"
+_CASSANDRA, _KAFKA, _REDIS = "FLOWCRAFT_CASSANDRA_URL", "FLOWCRAFT_KAFKA_URL", "FLOWCRAFT_REDIS_URL"
 _SESSION_SECONDS = 2  # short for the checks; a broker must allow it: group.min.session.timeout.ms
 _KEYSPACE = "flowcraft_kit"
 
@@ -79,7 +79,6 @@ document_context.capabilities = _DOCUMENT  # type: ignore[attr-defined]
 
 
 def _of_adapter(context_capabilities: Capabilities) -> Capabilities:
-    # Kafka is not behind the proxy: a client goes to the address that the broker tells it, whatever it was given.
     return replace(
         context_capabilities,
         ttl_granularity=0.01,
@@ -87,7 +86,7 @@ def _of_adapter(context_capabilities: Capabilities) -> Capabilities:
         lease_seconds=_SESSION_SECONDS,
         redelivery_seconds=8,  # the session of the dead worker, and the rebalance that follows
         queue_attempts=5,
-        proxy_env=(_CASSANDRA, _REDIS),
+        proxy_env=(_CASSANDRA, _KAFKA, _REDIS),
     )
 
 
@@ -174,4 +173,6 @@ class CassandraKafkaDocumentHarness(CassandraKafkaHarness):
 
 
 def _kafka() -> KafkaSettings:
-    return KafkaSettings.at(kafka_service().url)
+    """The broker of the kit is one, and may be behind the proxy, of which it knows nothing."""
+    url = kafka_service().url
+    return KafkaSettings.at(url, tunnel="," not in url)

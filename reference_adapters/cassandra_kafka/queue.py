@@ -31,19 +31,33 @@ _REQUEST_MS = 5000
 @dataclass(frozen=True, slots=True)
 class KafkaSettings:
     """Where the brokers are: ``host:port``, comma between several. ``options`` are handed to every client of aiokafka:
-    ``security_protocol`` and ``ssl_context``, for example."""
+    ``security_protocol`` and ``ssl_context``, for example. ``tunnel``: there is one broker, which is reached at
+    ``servers`` and nowhere else, whatever address it tells its clients."""
 
     servers: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    tunnel: bool = False
 
     @classmethod
-    def at(cls, url: str) -> KafkaSettings:
+    def at(cls, url: str, *, tunnel: bool = False) -> KafkaSettings:
         """The settings for ``kafka://host:port[,host:port...]``."""
-        return cls(urlsplit(url).netloc)
+        return cls(urlsplit(url).netloc, tunnel=tunnel)
 
     def arguments(self) -> dict[str, Any]:
         """What every client of aiokafka is given."""
         return {"bootstrap_servers": self.servers, "request_timeout_ms": _REQUEST_MS, **self.options}
+
+    def lead(self, client: Any) -> None:
+        """Have a client of aiokafka go the way that ``tunnel`` asks for: it has no option for that."""
+        if not self.tunnel:
+            return
+        (parts,), find = [urlsplit(f"//{each}") for each in self.servers.split(",")], client.cluster.broker_metadata
+
+        def find_there(broker: Any) -> Any:
+            found = find(broker)
+            return found and found._replace(host=parts.hostname, port=parts.port)
+
+        client.cluster.broker_metadata = find_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +136,7 @@ async def delete_topics(kafka: KafkaSettings, settings: QueueSettings) -> None:
 
 async def _admin(kafka: KafkaSettings) -> AIOKafkaAdminClient:
     admin = AIOKafkaAdminClient(**kafka.arguments())
+    kafka.lead(admin._client)
     try:
         await admin.start()
     except BaseException:
@@ -198,6 +213,7 @@ class Sender:
         async with self._starting:
             if self._producer is None:
                 producer = AIOKafkaProducer(acks="all", **self._kafka.arguments())
+                self._kafka.lead(producer.client)
                 try:
                     await producer.start()
                 except BaseException:

@@ -14,7 +14,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from flowcraft_conformance import JobDeferred, JobPayload
-from reference_adapters.cassandra_kafka import QueueSettings
+from reference_adapters.cassandra_kafka import KafkaSettings, QueueSettings
 from reference_adapters.cassandra_kafka.consumer import KafkaConsumer
 from reference_adapters.cassandra_kafka.deliveries import Deliveries, Handler
 from reference_adapters.cassandra_kafka.progress import Progress
@@ -282,9 +282,33 @@ async def test_an_outcome_that_kafka_did_not_take_is_sent_until_it_does(narrow: 
     assert len([line for line in group.notes.lines if "it is told again" in line]) == 2
 
 
-async def test_a_worker_says_within_a_bound_that_there_is_no_broker() -> None:
-    from reference_adapters.cassandra_kafka import KafkaSettings
+async def test_a_broker_in_a_tunnel_is_reached_there_and_nowhere_else(queue: QueueSettings) -> None:
+    direct = kafka_settings()
+    host, _, port = direct.servers.rpartition(":")
+    carried = 0
 
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal carried
+        while part := await reader.read(65536):
+            carried += len(part)
+            writer.write(part)
+            await writer.drain()
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(carry(reader, back), carry(there, writer))
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as tunnel:
+        address = tunnel.sockets[0].getsockname()
+        sender = Sender(KafkaSettings(f"{address[0]}:{address[1]}", tunnel=True), queue)
+        body = job("x" * 100_000).to_json()
+        await sender.send(body)
+        await sender.close()
+    assert carried > len(body)
+
+
+async def test_a_worker_says_within_a_bound_that_there_is_no_broker() -> None:
     settings, notes = QueueSettings(), Notes()
     nowhere = KafkaSettings.at("kafka://127.0.0.1:1")
     sender = Sender(nowhere, settings)
