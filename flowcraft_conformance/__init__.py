@@ -46,9 +46,11 @@ if TYPE_CHECKING:
     from flowcraft_conformance.contract.protocols import NodeFunction as NodeFunction
     from flowcraft_conformance.harness.adapter_harness import AdapterHarness as AdapterHarness
     from flowcraft_conformance.harness.services.azure_queue import azure_queue_service as azure_queue_service
+    from flowcraft_conformance.harness.services.cassandra import cassandra_service as cassandra_service
     from flowcraft_conformance.harness.services.cosmos import cosmos_service as cosmos_service
     from flowcraft_conformance.harness.services.dynamodb import dynamodb_service as dynamodb_service
     from flowcraft_conformance.harness.services.firestore import firestore_service as firestore_service
+    from flowcraft_conformance.harness.services.kafka import kafka_service as kafka_service
     from flowcraft_conformance.harness.services.model import Service as Service
     from flowcraft_conformance.harness.services.model import ServiceUnavailableError as ServiceUnavailableError
     from flowcraft_conformance.harness.services.postgres import postgres_service as postgres_service
@@ -77,9 +79,11 @@ _ROOMS = {
         "IGuardedContext", "ILogger", "ISerializer", "Middleware", "NodeFunction",
     ),
     "harness.adapter_harness": ("AdapterHarness",),
+    "harness.services.cassandra": ("cassandra_service",),
+    "harness.services.dynamodb": ("dynamodb_service",),
+    "harness.services.kafka": ("kafka_service",),
     "harness.services.azure_queue": ("azure_queue_service",),
     "harness.services.cosmos": ("cosmos_service",),
-    "harness.services.dynamodb": ("dynamodb_service",),
     "harness.services.firestore": ("firestore_service",),
     "harness.services.model": ("Service", "ServiceUnavailableError"),
     "harness.services.postgres": ("postgres_service",),

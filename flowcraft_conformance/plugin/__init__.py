@@ -9,9 +9,11 @@ import pytest
 import pytest_asyncio
 
 from flowcraft_conformance.plugin.servers import flowcraft_azure_queue as flowcraft_azure_queue
+from flowcraft_conformance.plugin.servers import flowcraft_cassandra as flowcraft_cassandra
 from flowcraft_conformance.plugin.servers import flowcraft_cosmos as flowcraft_cosmos
 from flowcraft_conformance.plugin.servers import flowcraft_dynamodb as flowcraft_dynamodb
 from flowcraft_conformance.plugin.servers import flowcraft_firestore as flowcraft_firestore
+from flowcraft_conformance.plugin.servers import flowcraft_kafka as flowcraft_kafka
 from flowcraft_conformance.plugin.servers import flowcraft_postgres as flowcraft_postgres
 from flowcraft_conformance.plugin.servers import flowcraft_pubsub as flowcraft_pubsub
 from flowcraft_conformance.plugin.servers import flowcraft_rabbitmq as flowcraft_rabbitmq

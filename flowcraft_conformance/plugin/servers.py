@@ -84,6 +84,22 @@ def flowcraft_pubsub() -> str:
     return _url(pubsub_service)
 
 
+@pytest.fixture(scope="session")
+def flowcraft_cassandra() -> str:
+    """The URL of a Cassandra; skipped as :func:`flowcraft_redis` is."""
+    from flowcraft_conformance.harness.services.cassandra import cassandra_service
+
+    return _url(cassandra_service)
+
+
+@pytest.fixture(scope="session")
+def flowcraft_kafka() -> str:
+    """The URL of a Kafka; skipped as :func:`flowcraft_redis` is."""
+    from flowcraft_conformance.harness.services.kafka import kafka_service
+
+    return _url(kafka_service)
+
+
 def _url(service: Callable[[], Service]) -> str:
     from flowcraft_conformance.harness.services.model import ServiceUnavailableError
 

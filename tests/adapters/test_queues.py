@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from flowcraft_conformance import AdapterHarness, JobPayload
+from reference_adapters.cassandra_kafka import CassandraKafkaHarness
 from reference_adapters.cosmos_azure_queue import CosmosAzureQueueHarness
 from reference_adapters.dynamodb_sqs import DynamoDbSqsHarness
 from reference_adapters.firestore_pubsub import FirestorePubSubHarness
@@ -31,10 +32,11 @@ _HARNESSES: dict[type[AdapterHarness], tuple[str, ...]] = {
     DynamoDbSqsHarness: ("flowcraft_dynamodb", "flowcraft_sqs"),
     CosmosAzureQueueHarness: ("flowcraft_cosmos", "flowcraft_azure_queue", "flowcraft_redis"),
     FirestorePubSubHarness: ("flowcraft_firestore", "flowcraft_pubsub", "flowcraft_redis"),
+    CassandraKafkaHarness: ("flowcraft_cassandra", "flowcraft_kafka", "flowcraft_redis"),
 }
 
 
-@pytest.fixture(params=_HARNESSES, ids=["memory", "redis", "rabbitmq", "sqs", "azure-queue", "pubsub"])
+@pytest.fixture(params=_HARNESSES, ids=["memory", "redis", "rabbitmq", "sqs", "azure-queue", "pubsub", "kafka"])
 def harness(request: pytest.FixtureRequest) -> AdapterHarness:
     for server in _HARNESSES[request.param]:
         request.getfixturevalue(server)  # where there is none the test is not run, with the reason

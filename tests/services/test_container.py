@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 import time
@@ -11,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from flowcraft_conformance.harness.services import container
 from flowcraft_conformance.harness.services.container import container_launch, engine_answers
+from flowcraft_conformance.harness.services.kafka import KAFKA
+from flowcraft_conformance.harness.services.model import Place
 from flowcraft_conformance.harness.services.process import ServerProcess
 from flowcraft_conformance.harness.services.redis import REDIS
 
@@ -59,3 +63,15 @@ def test_without_an_engine_the_next_way_is_taken(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'nobody'}")
     assert not engine_answers()
     assert container_launch(REDIS) is None
+
+
+def test_a_server_that_tells_its_own_address_is_told_the_published_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container, "engine_answers", lambda: True)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    launch = container_launch(KAFKA)
+    assert launch is not None
+    (command,) = launch.commands(Place(tmp_path, 12345, (), "secret"))
+    environment = json.loads(command.arguments[-2])
+    assert environment["KAFKA_ADVERTISED_LISTENERS"] == "PLAINTEXT://127.0.0.1:12345"

