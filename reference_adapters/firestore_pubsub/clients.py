@@ -55,8 +55,9 @@ class GoogleSettings:
 class _Connection:
     """One channel to one service; it is made at the first call, and anew after ``close``."""
 
-    def __init__(self, service: str, settings: GoogleSettings) -> None:
+    def __init__(self, service: str, transport: Any, settings: GoogleSettings) -> None:
         self.service = service
+        self._transport = transport
         self.settings = settings
         self._channel: grpc.aio.Channel | None = None
         self._opening = asyncio.Lock()
@@ -83,20 +84,22 @@ class _Connection:
             if self._channel is None:
                 url = self.settings.url
                 if url is None or _is_google(url):
-                    channel, project = await self._to_google(urlsplit(url or "").netloc)
+                    channel = await self._to_google(urlsplit(url or "").netloc)
                 else:
-                    channel, project = grpc.aio.insecure_channel(urlsplit(url).netloc, options=_OPTIONS), _LOCAL_PROJECT
-                self._project = self.settings.project or project
+                    self._project = self.settings.project or _LOCAL_PROJECT
+                    channel = grpc.aio.insecure_channel(urlsplit(url).netloc, options=_OPTIONS)
                 self._make_clients(channel)
                 self._channel = channel
 
-    async def _to_google(self, place: str) -> tuple[grpc.aio.Channel, str]:
+    async def _to_google(self, place: str) -> grpc.aio.Channel:
         credentials, project = await bounded(
             "Google's metadata server", CALL_SECONDS, lambda: asyncio.to_thread(google.auth.default, scopes=_SCOPES)
         )
+        self._project = self.settings.project or project or ""
+        if not self._project:
+            raise ValueError("no project is known: give GoogleSettings(project=...), or set GOOGLE_CLOUD_PROJECT")
         host = place or f"{self.service}.googleapis.com"
-        channel = FirestoreGrpcAsyncIOTransport.create_channel(host, credentials=credentials, options=_OPTIONS)
-        return channel, str(project or "")
+        return self._transport.create_channel(host, credentials=credentials, options=_OPTIONS)
 
     def _make_clients(self, channel: grpc.aio.Channel) -> None:
         raise NotImplementedError
@@ -106,7 +109,7 @@ class FirestoreClient(_Connection):
     """A client of one Firestore database. It connects at the first call, and again after ``close``."""
 
     def __init__(self, settings: GoogleSettings) -> None:
-        super().__init__("firestore", settings)
+        super().__init__("firestore", FirestoreGrpcAsyncIOTransport, settings)
         self._client: AsyncClient | None = None
 
     async def __call__(
@@ -125,6 +128,8 @@ class FirestoreClient(_Connection):
             google.api_core.exceptions.GoogleAPICallError: Firestore refused, or could not be reached; in the second
                 case the request may have been carried out.
             TimeoutError: no answer within CALL_SECONDS; likewise.
+            ValueError: neither the settings nor the environment name a project.
+            google.auth.exceptions.DefaultCredentialsError: there are no credentials for Google.
         """
         await self._opened()
         client = self._client
@@ -150,7 +155,7 @@ class PubSubClient(_Connection):
     """Publisher and subscriber of one project, over one connection. It connects at the first call."""
 
     def __init__(self, settings: GoogleSettings) -> None:
-        super().__init__("pubsub", settings)
+        super().__init__("pubsub", PublisherGrpcAsyncIOTransport, settings)
         self._publisher: PublisherAsyncClient | None = None
         self._subscriber: SubscriberAsyncClient | None = None
 

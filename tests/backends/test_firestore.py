@@ -11,6 +11,7 @@ import google.auth
 import pytest
 import pytest_asyncio
 from google.api_core.exceptions import Aborted, GoogleAPICallError, InternalServerError, ServiceUnavailable
+from google.auth.credentials import AnonymousCredentials
 from google.cloud.firestore_v1 import AsyncClient
 
 from flowcraft_conformance import DeleteOp, FinalResult, IGuardedContext, PatchOperation, SetOp
@@ -18,6 +19,7 @@ from reference_adapters.firestore_pubsub import (
     FirestoreClient,
     GoogleSettings,
     KeyDocumentsContext,
+    PubSubClient,
     RunDocumentContext,
     delete_collections,
     key_documents,
@@ -245,3 +247,16 @@ async def test_a_users_own_credentials_go_to_google_alone(monkeypatch: pytest.Mo
     async with FirestoreClient(GoogleSettings.at("https://firestore.googleapis.com")) as client:
         with pytest.raises(AssertionError, match="asked for"):
             await client._opened()
+
+
+async def test_without_a_project_the_way_to_name_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    monkeypatch.setattr(google.auth, "default", lambda **_: (credentials, None))
+    async with PubSubClient(GoogleSettings()) as client:
+        with pytest.raises(ValueError, match="GOOGLE_CLOUD_PROJECT"):
+            await client.topic("jobs")
+    async with PubSubClient(GoogleSettings(project="shop")) as client:
+        assert await client.topic("jobs") == "projects/shop/topics/jobs"
+    monkeypatch.setattr(google.auth, "default", lambda **_: (credentials, "theirs"))
+    async with PubSubClient(GoogleSettings()) as client:
+        assert await client.subscription("jobs") == "projects/theirs/subscriptions/jobs"
