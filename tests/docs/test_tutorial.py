@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import textwrap
 from collections.abc import Mapping
 
@@ -13,7 +12,7 @@ from tests.docs.markdown import ROOT, Block, blocks
 from tests.empty_folder import prepare, run
 
 _FOLDER = ROOT / "docs/tutorial"
-_BLOCKS = list(blocks(ROOT / "docs/tutorial.md"))
+_BLOCKS = [*blocks(ROOT / "docs/tutorial.md"), *(block for block in blocks(ROOT / "README.md") if block.title)]
 _SHOWN: Mapping[str, list[Block]] = {
     title: [block for block in _BLOCKS if block.language == "text" and block.title == title]
     for title in {block.title for block in _BLOCKS if block.language == "text"}
@@ -23,8 +22,7 @@ _SHOWN: Mapping[str, list[Block]] = {
 @pytest.fixture
 def folder(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A copy of the tutorial's folder."""
-    shutil.copytree(_FOLDER, pytester.path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    return prepare(pytester, monkeypatch)
+    return prepare(pytester, monkeypatch, **{path.stem: path.read_text("utf-8") for path in _FOLDER.glob("*.py")})
 
 
 def test_pieces_of_code_are_those_of_their_files() -> None:
