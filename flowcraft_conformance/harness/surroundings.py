@@ -17,6 +17,7 @@ from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.calls import CallRecord
 from flowcraft_conformance.harness.proxies import Faults
 from flowcraft_conformance.harness.target import TargetSpec
+from flowcraft_conformance.harness.workers.outside import FILES
 from flowcraft_conformance.harness.workers.pool import WorkerPool
 from flowcraft_conformance.harness.workers.process import WorkerError, WorkerOrder
 from flowcraft_conformance.harness.workers.wire import Lane, PlannedCall
@@ -91,8 +92,7 @@ class Surroundings:
         except Unobservable as error:
             raise Unobservable(f"{_NO_PROXY}; and {error}") from None
         if self._shared or self._outside:
-            reached = f" (it reaches {', '.join(self._outside)})" if self._outside else ""
-            raise Unobservable(_NO_PROXY + reached)
+            raise Unobservable(_why_no_proxy(self._outside))
         raise Unsupported("it reaches nothing outside of its own process: there is no backend that could fail or cost")
 
     @property
@@ -164,7 +164,15 @@ def adapter_surroundings(
     return around, order
 
 
-_NO_PROXY = "no proxy stands before its backend: name the variable that holds its address by --flowcraft-proxy=ENV_VAR"
+_BACKEND = "no proxy stands before its backend"
+_NO_PROXY = f"{_BACKEND}: name the variable that holds its address by --flowcraft-proxy=ENV_VAR"
+
+
+def _why_no_proxy(reached: Sequence[str]) -> str:
+    """The reason, and the way out where there is one: a target on files has no address that could be named."""
+    if reached and FILES.issuperset(reached):
+        return f"{_BACKEND}: it works on files, and has no connection that could be cut"
+    return _NO_PROXY + (f" (it reaches {', '.join(reached)})" if reached else "")
 
 
 _Probe = tuple[list[PlannedCall], PlannedCall, list[PlannedCall]]

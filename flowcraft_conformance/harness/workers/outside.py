@@ -18,6 +18,8 @@ _REACHES_OUT = {
     "os.system": "another process",
     "os.fork": "another process",
 }
+FILES = frozenset(("a database file", "a file"))
+"""What a target reaches that keeps all it has in files."""
 _WRITES = os.O_WRONLY | os.O_RDWR
 
 
