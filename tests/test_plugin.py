@@ -51,6 +51,22 @@ def test_an_empty_folder_gets_a_verdict(folder: pytest.Pytester) -> None:
     assert not (folder.path / ".hypothesis").exists()
 
 
+def test_a_folder_without_settings_is_told_nothing_of_asyncio(
+    folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONWARNINGS")
+    shown = run(folder, "--flowcraft-store=mine:Store", "-k", "COORD-DEL-01")
+    assert shown.ret == 0
+    assert "PytestDeprecationWarning" not in shown.stderr.str() + shown.stdout.str()
+    folder.makeini("[pytest]\nasyncio_mode = auto\n")
+    known = run(folder, "--flowcraft-store=mine:Store", "-k", "COORD-DEL-01")
+    assert "PytestDeprecationWarning" in known.stderr.str(), "whoever uses pytest-asyncio is to see its advice"
+
+
+def test_it_runs_where_pytest_asyncio_is_switched_off(folder: pytest.Pytester) -> None:
+    assert run(folder, "--flowcraft-store=mine:Store", "-k", "COORD-DEL-01", "-p", "no:asyncio").ret == 0
+
+
 def test_a_failure_explains_itself_in_thirty_lines_and_in_the_report(folder: pytest.Pytester) -> None:
     shown = run(folder, "--flowcraft-store=mine:Broken", "--flowcraft-seed=7", "--flowcraft-report=out.json")
     assert shown.ret == 1

@@ -20,7 +20,10 @@ from flowcraft_conformance.harness.target import TargetSpec, load_target, way_to
 
 _HARNESS = "flowcraft_harness"
 _SUITES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
-    "adapter": (("TestWorkflows", "WorkflowSuite", "flowcraft_adapter_harness"),),
+    "adapter": (
+        ("TestWorkflows", "WorkflowSuite", "flowcraft_adapter_harness"),
+        ("TestJobs", "JobSuite", "flowcraft_adapter_harness"),
+    ),
     "store": (("TestStore", "CoordinationStoreSuite", "flowcraft_store_factory"),),
     "context": (
         ("TestContext", "ContextSuite", "flowcraft_context_factory"),

@@ -3,6 +3,7 @@ all else is imported when a target is named or a suite is used."""
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -99,8 +100,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Wake up where a target is named."""
+    _keep_asyncio_quiet(config)
     named = any(config.getoption(f"flowcraft_{kind}") or config.getini(f"flowcraft_{kind}") for kind in _TARGETS)
     if named:
         _session(config).open_targets()
@@ -108,6 +111,20 @@ def pytest_configure(config: pytest.Config) -> None:
         _session(config)  # a wrong option is told now, and not in the middle of the run
     elif not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Listener(config), "flowcraft_conformance_listener")
+
+
+def _keep_asyncio_quiet(config: pytest.Config) -> None:
+    """Keep back what pytest-asyncio says about an unset option where no setting shows that pytest-asyncio is known.
+
+    The kit brings pytest-asyncio along: its advice would be the first thing that a newcomer sees in an empty folder.
+    The filter lasts as long as pytest's own around ``pytest_configure``; the kit's fixtures name their loop scope.
+    """
+    defaults = {"asyncio_mode": "strict", "asyncio_default_test_loop_scope": "function"}
+    if config.pluginmanager.hasplugin("asyncio") and all(
+        config.getini(name) == value for name, value in defaults.items()
+    ):
+        unset = "The configuration option .asyncio_default_fixture_loop_scope. is unset"
+        warnings.filterwarnings("ignore", unset, pytest.PytestDeprecationWarning)
 
 
 class _Listener:
@@ -222,7 +239,7 @@ def flowcraft_adapter_harness(_flowcraft_adapter_target: Any) -> Any:
     return _flowcraft_adapter_target.factory
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="function")
 async def flowcraft_adapter(flowcraft_adapter_harness: Any) -> AsyncIterator[DistributedAdapter]:
     """One adapter of a scope of its own, opened and not started, for a user's own async tests."""
     from uuid import uuid4
@@ -241,7 +258,7 @@ async def flowcraft_adapter(flowcraft_adapter_harness: Any) -> AsyncIterator[Dis
         await harness.teardown()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="function")
 async def flowcraft_store(flowcraft_store_factory: Callable[[], Any]) -> AsyncIterator[ICoordinationStore]:
     """One client of the coordination store, for a user's own async tests."""
     from contextlib import AsyncExitStack
@@ -252,7 +269,7 @@ async def flowcraft_store(flowcraft_store_factory: Callable[[], Any]) -> AsyncIt
         yield await open_client(stack, flowcraft_store_factory)
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="function")
 async def flowcraft_context(flowcraft_context_factory: Callable[[str], Any]) -> AsyncIterator[IAsyncContext]:
     """The state of a fresh run, for a user's own async tests; its keys are removed afterwards."""
     from contextlib import AsyncExitStack

@@ -18,6 +18,8 @@ _SHOWN_ALONE = (
     Verdict.INCONCLUSIVE,
     Verdict.UNSUPPORTED,
 )
+_NOT_RUN = "not run"
+"""How the note of a clause begins whose tests did not run: deselected, or not reached."""
 _COLOURS = {
     RunVerdict.CONFORMANT: {"green": True, "bold": True},
     RunVerdict.NOT_CONFORMANT: {"red": True, "bold": True},
@@ -40,13 +42,19 @@ def summary_lines(result: TargetResult) -> Iterable[Line]:
         yield Line(f"  not run: {result.not_run}", {"yellow": True})
         yield Line(f"verdict: {result.verdict}{_because(result)}", _COLOURS[result.verdict])
         return
-    for group, clauses in _by_group(result.clauses).items():
+    groups = _by_group(result.clauses)
+    left_out = [group for group, clauses in groups.items() if all(_was_not_run(clause) for clause in clauses)]
+    for group, clauses in groups.items():
+        if group in left_out:
+            continue
         yield _group_line(group, clauses)
         for clause in clauses:
             if clause.verdict in _SHOWN_ALONE or (clause.verdict is Verdict.PASS and clause.summary):
                 yield _clause_line(clause)
         if unclear := [clause for clause in clauses if clause.verdict is Verdict.UNTESTED]:
             yield from _untested_lines(unclear)
+    if left_out:
+        yield Line(f"  no check was run of: {', '.join(left_out)}", {"yellow": True})
     yield from _aside_lines(result.clauses)
     if result.changed_without_reason:
         yield Line(
@@ -54,6 +62,10 @@ def summary_lines(result: TargetResult) -> Iterable[Line]:
             {"yellow": True},
         )
     yield Line(f"verdict: {result.verdict}{_because(result)}", _COLOURS[result.verdict])
+
+
+def _was_not_run(clause: ClauseResult) -> bool:
+    return clause.verdict is Verdict.UNTESTED and clause.note.startswith(_NOT_RUN)
 
 
 def _by_group(clauses: Sequence[ClauseResult]) -> dict[str, list[ClauseResult]]:
@@ -83,7 +95,7 @@ def _clause_line(clause: ClauseResult) -> Line:
 def _untested_lines(clauses: Sequence[ClauseResult]) -> Iterable[Line]:
     notes: dict[str, list[str]] = {}
     for clause in clauses:
-        note = "not run" if clause.note.startswith("not run") else clause.note
+        note = _NOT_RUN if clause.note.startswith(_NOT_RUN) else clause.note
         notes.setdefault(note, []).append(clause.clause.id)
     for note, ids in notes.items():
         shown = ", ".join(ids[:6]) + (f" and {len(ids) - 6} more" if len(ids) > 6 else "")

@@ -61,7 +61,7 @@ def test_a_planted_mistake_is_found_and_its_plan_is_named(mutant: type[Queueless
     plan_lines = [line for line in story.splitlines() if line.startswith(("plan:", "order:"))]
     assert 1 <= len(plan_lines) <= 2, story
     assert all(re.search(r"\w+\.py:\d+", line) for line in plan_lines if line.startswith("plan:")), story
-    assert story.endswith(f"plan token: {token}")
+    assert token not in story, "the command below a failure names it already"
     shrunk = found.problem.trace.scenario
     assert len(shrunk.blueprint.edges) <= len(scenario.blueprint.edges)
     again = asyncio.run(Captured(harness_of(mutant)("again")).run_plan(shrunk, Plan.decode(token)))

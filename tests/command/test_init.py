@@ -69,6 +69,8 @@ def test_a_harness_and_its_tests_work(repository: Path, store: str) -> None:
     assert shown.returncode == 0, shown.stdout
     assert " failed" not in shown.stdout
     assert re.search(r"adapter: tests/test_flowcraft.py::TestWorkflows", shown.stdout)
+    written = (repository / "tests/test_flowcraft.py").read_text()
+    assert "class TestJobs(JobSuite):" in written, "a queue that nobody runs would never be judged"
     assert re.search(r"store: tests/test_flowcraft.py::TestStore", shown.stdout)
 
 

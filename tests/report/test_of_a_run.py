@@ -129,6 +129,8 @@ def test_ctrl_c_leaves_reports_of_what_was_done(folder: pytest.Pytester) -> None
         process.kill()
         process.wait(10)
     assert "the run was broken off: what was not reached is untested" in shown
+    assert shown.count("verdict: ") == 1
+    assert "flowcraft_conformance/plugin" not in shown, "the kit's own lines tell a user nothing"
     assert process.returncode == 2
     report = json.loads((folder.path / "r.json").read_text())
     jsonschema.validate(report, schema())

@@ -199,7 +199,6 @@ OPERATIONS: tuple[Clause, ...] = (
             "a sweeper decides about expiry, and until it comes the row blocks (DynamoDB TTL, a Firestore TTL policy)",
             "the timer of a key outlives its delete, and takes the next holder's key away",
             "the update that takes over an expired row has no condition on the expiry that was read",
-            "a client remembers keys it has seen taken",
         ),
         checked_by=(
             "After a delete, and in timed programs after an expiry, many callers try the key together; exactly one "
@@ -241,7 +240,6 @@ OPERATIONS: tuple[Clause, ...] = (
             "True is returned whatever the row count says",
             "a client that made the key answers from its own clock, though another has deleted it",
             "rows changed are asked for instead of rows matched: a second call with the same deadline gives 0",
-            "the driver's 1 or 0 is handed out in place of a bool",
         ),
         checked_by=(
             "Keys that are absent, set, counted, deleted and, in timed programs, expired are extended through another "

@@ -45,7 +45,6 @@ def tell(problem: Problem) -> str:
     if problem.expected:
         lines.append(f"expected: {problem.expected}")
     lines += _cut([f"  {one}" for one in problem.differences], _MOST_DIFFERENCES, "places")
-    lines.append(f"plan token: {trace.plan.encode()}")
     return "\n".join(lines).replace(f"{trace.run_id}:", "").replace(trace.run_id, "run")
 
 
