@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -260,3 +261,12 @@ async def test_without_a_project_the_way_to_name_one_is_told(monkeypatch: pytest
     monkeypatch.setattr(google.auth, "default", lambda **_: (credentials, "theirs"))
     async with PubSubClient(GoogleSettings()) as client:
         assert await client.subscription("jobs") == "projects/theirs/subscriptions/jobs"
+
+
+@pytest.mark.parametrize("library", ["google.cloud.firestore_v1", "google.pubsub_v1", "redis"])
+async def test_a_library_that_is_missing_is_told_by_its_extra(library: str) -> None:
+    code = f"import sys; sys.modules[{library!r}] = None; import reference_adapters.firestore_pubsub"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stderr=asyncio.subprocess.PIPE)
+    _, said = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 1
+    assert b"pip install 'flowcraft-conformance[firestore]'" in said
