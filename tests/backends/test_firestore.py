@@ -192,7 +192,7 @@ async def test_one_of_many_wins_a_guard_and_what_others_write_meanwhile_stays(ma
 
 async def test_collections_can_be_removed_twice(db: Database) -> None:
     for layout in ("run", "key"):
-        await _contexts(db, layout)("r").patch([SetOp("a", 1), SetOp("b", 2)])
+        await _contexts(db, layout)("r").patch([SetOp(f"k{number}", 1) for number in range(450)])  # several pages
     await write_result(db.client, db.collections.results, "r", FinalResult("completed", {"x": "x" * 1_200_000}))
     await delete_collections(db.client, db.collections)
     await delete_collections(db.client, db.collections)
