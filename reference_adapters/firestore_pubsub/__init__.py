@@ -8,6 +8,7 @@ FLOWCRAFT_FIRESTORE_URL, FLOWCRAFT_PUBSUB_URL and FLOWCRAFT_REDIS_URL, else to s
 
 from __future__ import annotations
 
+import reference_adapters.firestore_pubsub._extra  # noqa: F401 - first, for its text
 from reference_adapters.firestore_pubsub.adapter import FirestorePubSubAdapter, Layout
 from reference_adapters.firestore_pubsub.calls import CALL_SECONDS
 from reference_adapters.firestore_pubsub.clients import FirestoreClient, GoogleSettings, PubSubClient

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from google.cloud.firestore_v1 import AsyncClient, AsyncCollectionReference
+from google.cloud.firestore_v1 import AsyncClient
 
 from reference_adapters.firestore_pubsub.calls import CALL_SECONDS
 from reference_adapters.firestore_pubsub.clients import FirestoreClient
+
+KEYS = "keys"
+"""The collection below a run's name that holds a document for each of its keys."""
+
+PARTS = "parts"
+"""The collection below a result that holds what one document has no room for."""
 
 _PAGE = 200
 _ONCE: dict[str, Any] = {"retry": None, "timeout": CALL_SECONDS}
@@ -35,9 +42,9 @@ class Collections:
         """Final results."""
         return f"{self.prefix}results"
 
-    def names(self) -> tuple[str, ...]:
-        """All of them."""
-        return self.runs, self.run_keys, self.results
+    def names(self) -> dict[str, str | None]:
+        """Each of them with the collection below its documents, where there is one."""
+        return {self.runs: None, self.run_keys: KEYS, self.results: PARTS}
 
 
 async def delete_collections(firestore: FirestoreClient, collections: Collections) -> None:
@@ -46,24 +53,34 @@ async def delete_collections(firestore: FirestoreClient, collections: Collection
     Raises:
         google.api_core.exceptions.GoogleAPICallError, TimeoutError: Firestore failed.
     """
-    for name in collections.names():
-        while await firestore(lambda client, name=name: _delete_some(client, client.collection(name))):  # type: ignore[misc]
-            pass
+    for name, below in collections.names().items():
+        await _delete(firestore, (name,), below)
 
 
-async def _delete_some(client: AsyncClient, collection: AsyncCollectionReference) -> bool:
-    """Delete a part of what is there, and tell whether there was anything. A run of many keys has no document itself,
-    and is listed all the same."""
+async def _delete(firestore: FirestoreClient, path: tuple[str, ...], below: str | None = None) -> None:
+    """Page by page: each call to Firestore is bounded, and the collection may be of any size.
+
+    A run of many keys has no document itself, and is listed all the same.
+    """
+
+    async def listed(client: AsyncClient) -> list[str]:
+        found = client.collection(*path).list_documents(page_size=_PAGE, **_ONCE)
+        ids = []
+        async for document in found:
+            ids.append(document.id)
+            if len(ids) == _PAGE:
+                break
+        return ids
+
+    while ids := await firestore(listed):
+        if below is not None:
+            for name in ids:
+                await _delete(firestore, (*path, name, below))
+        await firestore(partial(_delete_documents, path, ids))
+
+
+async def _delete_documents(path: tuple[str, ...], ids: list[str], client: AsyncClient) -> None:
     batch = client.batch()
-    count = 0
-    async for document in collection.list_documents(page_size=_PAGE, **_ONCE):
-        async for below in document.collections(**_ONCE):
-            while await _delete_some(client, below):
-                pass
-        batch.delete(document)
-        count += 1
-        if count == _PAGE:
-            break
-    if count:
-        await batch.commit(**_ONCE)
-    return bool(count)
+    for name in ids:
+        batch.delete(client.collection(*path).document(name))
+    await batch.commit(**_ONCE)

@@ -13,6 +13,7 @@ from reference_adapters._json import decode
 from reference_adapters._room import Room
 from reference_adapters.firestore_pubsub.calls import CALL_SECONDS
 from reference_adapters.firestore_pubsub.clients import FirestoreClient
+from reference_adapters.firestore_pubsub.collections import KEYS
 from reference_adapters.firestore_pubsub.names import key_of, name_of
 
 MAX_PATCH_OPERATIONS = 500
@@ -23,9 +24,6 @@ MAX_VALUE_BYTES = 1000 * 1024
 
 MAX_PATCH_BYTES = 9 * 1024 * 1024
 """A request has at most 10 MiB, names and keys included."""
-
-KEYS = "keys"
-"""The collection below a run's name that holds its documents."""
 
 _ROOM = Room(MAX_PATCH_OPERATIONS, MAX_VALUE_BYTES, MAX_PATCH_BYTES)
 _VALUE = "value"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -191,7 +192,7 @@ async def test_one_of_many_wins_a_guard_and_what_others_write_meanwhile_stays(ma
 
 async def test_collections_can_be_removed_twice(db: Database) -> None:
     for layout in ("run", "key"):
-        await _contexts(db, layout)("r").patch([SetOp("a", 1), SetOp("b", 2)])
+        await _contexts(db, layout)("r").patch([SetOp(f"k{number}", 1) for number in range(450)])  # several pages
     await write_result(db.client, db.collections.results, "r", FinalResult("completed", {"x": "x" * 1_200_000}))
     await delete_collections(db.client, db.collections)
     await delete_collections(db.client, db.collections)
@@ -260,3 +261,12 @@ async def test_without_a_project_the_way_to_name_one_is_told(monkeypatch: pytest
     monkeypatch.setattr(google.auth, "default", lambda **_: (credentials, "theirs"))
     async with PubSubClient(GoogleSettings()) as client:
         assert await client.subscription("jobs") == "projects/theirs/subscriptions/jobs"
+
+
+@pytest.mark.parametrize("library", ["google.cloud.firestore_v1", "google.pubsub_v1", "redis"])
+async def test_a_library_that_is_missing_is_told_by_its_extra(library: str) -> None:
+    code = f"import sys; sys.modules[{library!r}] = None; import reference_adapters.firestore_pubsub"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stderr=asyncio.subprocess.PIPE)
+    _, said = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 1
+    assert b"pip install 'flowcraft-conformance[firestore]'" in said
