@@ -127,15 +127,22 @@ class Items:
         await self._status(lambda container: container.upsert_item(item, no_response=True))
 
     async def patch(
-        self, key: str, operations: list[dict[str, Any]], *, condition: str | None = None, etag: str | None = None
+        self,
+        key: str,
+        operations: list[dict[str, Any]],
+        *,
+        condition: str | None = None,
+        etag: str | None = None,
+        may_lack: bool = False,
     ) -> int:
-        """OK, NOT_FOUND, PRECONDITION_FAILED, or BAD_REQUEST, as for the removal of what is not there."""
+        """OK, NOT_FOUND or PRECONDITION_FAILED; with ``may_lack`` also BAD_REQUEST: what is removed is not there."""
         guard = _only_if(etag)
+        expected = (NOT_FOUND, PRECONDITION_FAILED, *([BAD_REQUEST] if may_lack else []))
 
         def once(container: ContainerProxy) -> Awaitable[Any]:
             return container.patch_item(key, key, operations, filter_predicate=condition, no_response=True, **guard)
 
-        return await self._status(once, NOT_FOUND, PRECONDITION_FAILED, BAD_REQUEST)
+        return await self._status(once, *expected)
 
     async def replace(self, item: dict[str, Any], etag: str) -> int:
         """OK, NOT_FOUND or PRECONDITION_FAILED."""

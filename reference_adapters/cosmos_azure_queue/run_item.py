@@ -10,7 +10,6 @@ from flowcraft_conformance import PatchOperation
 from reference_adapters._json import decode
 from reference_adapters._room import Room
 from reference_adapters.cosmos_azure_queue.calls import (
-    BAD_REQUEST,
     OK,
     PRECONDITION_FAILED,
     Cosmos,
@@ -91,13 +90,14 @@ class RunItemContext:
             return 0
         async with bounded("Cosmos DB"):
             if len(changes) <= OPERATIONS_A_PATCH:
-                status = await self._items.patch(self._id, _operations(changes), condition=_absent(guard))
+                removes = None in changes.values()
+                status = await self._items.patch(
+                    self._id, _operations(changes), condition=_absent(guard), may_lack=removes
+                )
                 if status == OK:
                     return len(changes)
                 if status == PRECONDITION_FAILED:
                     return _GUARDED
-                if status == BAD_REQUEST and None not in changes.values():
-                    raise RuntimeError(f"Cosmos DB refused to set {', '.join(changes)}")
             while True:
                 written = await self._write_over(await self._items.read(self._id), changes, guard)
                 if written is not None:
@@ -121,8 +121,6 @@ class RunItemContext:
             kept = {name: value for name, value in item.items() if name not in effective and name not in _SYSTEM}
             sets = {name: text for name, text in effective.items() if text is not None}
             status = await self._items.replace(kept | sets, item["_etag"])
-        if status == BAD_REQUEST:
-            raise RuntimeError(f"Cosmos DB refused to write {', '.join(effective)}")
         return len(effective) if status == OK else None
 
 

@@ -187,6 +187,12 @@ class _Answers(Cosmos):
         return self
 
     async def upsert_item(self, item: dict[str, Any], **_: Any) -> None:
+        self._answer()
+
+    async def patch_item(self, *_: Any, **__: Any) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
         status = self.left.pop(0)
         if status != OK:
             raise CosmosHttpResponseError(status_code=status, message="as told")  # type: ignore[no-untyped-call]
@@ -202,6 +208,12 @@ async def test_what_was_surely_refused_is_sent_again_and_nothing_else() -> None:
         with pytest.raises(CosmosHttpResponseError):
             await Items(answers, RUNS).put({"id": "a"})
         assert answers.left == [OK]
+
+
+@pytest.mark.asyncio
+async def test_a_patch_that_is_wrong_by_itself_is_not_taken_for_a_removal_of_nothing() -> None:
+    with pytest.raises(CosmosHttpResponseError, match="as told"):
+        await RunItemContext(_Answers(400), RUNS, "run").set("a", 1)
 
 
 @pytest.mark.asyncio
