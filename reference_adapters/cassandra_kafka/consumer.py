@@ -22,6 +22,9 @@ from reference_adapters.cassandra_kafka.queue import (
 
 Take = Callable[[ConsumerRecord], Awaitable[None]]
 
+_Identity = tuple[TopicPartition, int, int]
+"""A record's partition, offset and time: the offsets of a topic that was made anew begin again."""
+
 _POLL_MS = 100
 _PAUSE_SECONDS = 0.2
 _WAITING_AT_ONCE = 1000
@@ -65,8 +68,8 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         }
         self._consumer: AIOKafkaConsumer | None = None
         self._progress: dict[TopicPartition, Progress] = {}
-        self._ended_before: dict[TopicPartition, frozenset[int]] = {}
-        self._running: dict[tuple[TopicPartition, int], _Delivery] = {}
+        self._done: dict[TopicPartition, dict[int, int]] = {}  # and not committed: offsets and times
+        self._running: dict[_Identity, _Delivery] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._to_commit = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -127,7 +130,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         """Before partitions are given out anew: let jobs end, leave those that wait, and commit."""
         later = self._kinds[self._settings.later]
         mine = set(revoked)
-        running = [each for (partition, _), each in self._running.items() if partition in mine]
+        running = [each for (partition, *_), each in self._running.items() if partition in mine]
         for each in running:
             if each.kind is later:
                 each.task.cancel()
@@ -136,15 +139,13 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.wait(jobs, timeout=self._settings.hand_over_seconds)
         await self._commit()
         for partition in mine:
-            progress = self._progress.pop(partition, None)
-            if progress is not None:
-                self._ended_before[partition] = progress.ended
+            self._progress.pop(partition, None)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Begin anew at what was committed; what others have done meanwhile is not known here."""
         mine = set(assigned)
         self._progress = {}
-        self._ended_before = {partition: ended for partition, ended in self._ended_before.items() if partition in mine}
+        self._done = {partition: done for partition, done in self._done.items() if partition in mine}
 
     async def _poll(self) -> None:
         assert self._consumer is not None
@@ -178,13 +179,14 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     def _begin(self, partition: TopicPartition, record: ConsumerRecord) -> None:
         progress = self._progress.setdefault(partition, Progress())
         progress.take(record.offset)
-        if record.offset in self._ended_before.get(partition, ()):
-            self._end(partition, record)  # done here before a rebalance, and not yet to be committed then
-        elif (partition, record.offset) not in self._running:
+        identity = (partition, record.offset, record.timestamp)
+        if self._done.get(partition, {}).get(record.offset) == record.timestamp:
+            self._end(partition, record)  # it was done here before a rebalance
+        elif identity not in self._running:
             kind = self._kinds[partition.topic]
             kind.running += 1
             task = asyncio.create_task(self._deliver(partition, record, kind))
-            self._running[partition, record.offset] = _Delivery(kind, task)
+            self._running[identity] = _Delivery(kind, task)
 
     async def _deliver(self, partition: TopicPartition, record: ConsumerRecord, kind: _Kind) -> None:
         try:
@@ -192,13 +194,14 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             self._end(partition, record)
         finally:
             kind.running -= 1
-            del self._running[partition, record.offset]
+            del self._running[partition, record.offset, record.timestamp]
         if partition.topic == self._settings.jobs:
             await self._deliveries.forget(record)
 
     def _end(self, partition: TopicPartition, record: ConsumerRecord) -> None:
+        self._done.setdefault(partition, {})[record.offset] = record.timestamp
         progress = self._progress.get(partition)
-        if progress is not None:  # else the partition is another worker's by now
+        if progress is not None:  # else partitions are being given out anew, or this one is another worker's
             progress.end(record.offset)
             self._to_commit.set()
 
@@ -227,8 +230,10 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         except FAILURES as error:
             self._logger.debug("what is done could not be committed now", error=repr(error))
             return False
-        for progress, offset in due.values():
+        for partition, (progress, offset) in due.items():
             progress.committed(offset)
+            done = self._done.get(partition, {})
+            self._done[partition] = {each: at for each, at in done.items() if each >= offset}
         return True
 
     async def _leave(self) -> None:

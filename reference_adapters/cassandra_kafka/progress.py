@@ -8,7 +8,6 @@ class Progress:
 
     def __init__(self) -> None:
         self._open: dict[int, None] = {}  # in the order of their offsets, for that is how they come
-        self._ended: set[int] = set()
         self._next: int | None = None
         self._committed: int | None = None
 
@@ -19,9 +18,7 @@ class Progress:
 
     def end(self, offset: int) -> None:
         """Nothing is left to do for a record."""
-        if offset in self._open:
-            del self._open[offset]
-            self._ended.add(offset)
+        self._open.pop(offset, None)
 
     @property
     def low(self) -> int | None:
@@ -33,12 +30,6 @@ class Progress:
         """The offset that is to be committed; None where it is already."""
         return None if self.low == self._committed else self.low
 
-    @property
-    def ended(self) -> frozenset[int]:
-        """The records that have ended before an earlier one has: after a rebalance they come again."""
-        return frozenset(self._ended)
-
     def committed(self, offset: int) -> None:
         """The broker knows that nothing before the offset is left to do."""
         self._committed = offset
-        self._ended = {ended for ended in self._ended if ended >= offset}

@@ -334,26 +334,59 @@ async def test_headers_that_somebody_else_has_written_are_taken_for_none() -> No
 async def test_only_what_has_nothing_open_before_it_is_committed() -> None:
     progress = Progress()
 
-    def now() -> tuple[int | None, set[int]]:
-        return progress.due, set(progress.ended)
+    def due() -> int | None:
+        return progress.due
 
-    assert now() == (None, set())
+    assert due() is None
     for offset in (3, 4, 7, 8):  # a transaction's marks leave gaps
         progress.take(offset)
-    assert now() == (3, set())
+    assert due() == 3
     progress.committed(3)
-    assert now() == (None, set())
     progress.end(7)
     progress.end(4)
-    assert now() == (None, {4, 7})
+    assert due() is None
     progress.end(3)
-    assert now() == (8, {3, 4, 7})
+    assert due() == 8
     progress.committed(8)
-    assert now() == (None, set())
-    progress.end(8)
-    assert now() == (9, {8})
     progress.end(100)  # of another worker's time
-    assert now() == (9, {8})
+    assert due() is None
+    progress.end(8)
+    assert due() == 9
+
+
+async def test_what_was_done_or_runs_is_not_begun_again_after_a_rebalance() -> None:
+    settings = QueueSettings(hand_over_seconds=0.05)
+    held, notes = Held("slow"), Notes()
+    nowhere = KafkaSettings.at("kafka://127.0.0.1:1")
+    store = MemoryCoordinationStore(MemoryBackend())
+    deliveries = Deliveries(Sender(nowhere, settings), store, held, _give_up, notes)
+    worker = KafkaConsumer(nowhere, settings, deliveries, notes)
+    partition = TopicPartition(settings.jobs, 0)
+
+    def come(*records: tuple[str, int, int]) -> None:
+        for name, offset, timestamp in records:
+            worker._begin(partition, _arrived(partition, name, offset, timestamp))
+
+    come(("slow", 0, 10), ("quick", 1, 11))
+    await until(lambda: held.ended == ["quick"], "the quick job")
+    await worker.on_partitions_revoked([partition])
+    await worker.on_partitions_assigned([partition])
+    come(("slow", 0, 10), ("quick", 1, 11))
+    await worker.on_partitions_revoked([partition])
+    held.let_go.set()
+    await until(lambda: len(held.ended) == 2, "the end of the slow job, while partitions are given out")
+    await worker.on_partitions_assigned([partition])
+    come(("slow", 0, 10), ("quick", 1, 11), ("next", 2, 12))
+    await until(lambda: "next" in held.ended, "the next job")
+    assert held.begun == ["slow", "quick", "next"]
+    come(("another topic's", 1, 99))
+    await until(lambda: len(held.ended) == 4, "a job with an offset that was there before")
+    await worker.close()
+
+
+def _arrived(partition: TopicPartition, name: str, offset: int, timestamp: int) -> Any:
+    place = {"topic": partition.topic, "partition": partition.partition, "offset": offset, "timestamp": timestamp}
+    return SimpleNamespace(value=job(name).to_json(), headers=[], **place)
 
 
 def group_has(group: Group, offset: int) -> Callable[[], Any]:
