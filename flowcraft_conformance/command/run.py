@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flowcraft_conformance.command.pytest_run import run_pytest
-from flowcraft_conformance.command.ways import Parser
+from flowcraft_conformance.command.ways import Parser, say
 
 TARGETS: Mapping[str, str] = {
     "adapter": "an adapter: an AdapterHarness or BaseDistributedAdapter subclass",
@@ -29,6 +29,14 @@ _FLAGS: Mapping[str, str] = {
     "strict": "a SHOULD counts as a MUST, inconclusive as failure",
     "benchmark": "measure, too",
 }
+
+_NO_TESTS = 5
+"""pytest's exit code where there was nothing to run."""
+_NO_TARGET = (
+    "\nNothing was checked: no target was named, and there are no tests here. Name one:\n"
+    "  flowcraft-conformance run --store=mypackage.store:MyStore\n"
+    "To see a verdict first, take a store that comes with the kit: --store=reference_adapters.memory:store\n"
+)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -58,7 +66,10 @@ def add_target_options(parser: argparse.ArgumentParser, action: str = "store") -
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    return run_pytest([*_options(vars(chosen)), *chosen.pytest])
+    code = run_pytest([*_options(vars(chosen)), *chosen.pytest])
+    if code == _NO_TESTS and not any(vars(chosen)[kind] for kind in TARGETS):
+        say(_NO_TARGET)
+    return code
 
 
 def _options(chosen: Mapping[str, Any]) -> list[str]:

@@ -55,6 +55,16 @@ def test_run_is_pytest_with_short_names(folder: pytest.Pytester) -> None:
     assert json.loads((folder.path / "r-store-mine-Store.json").read_text())["seed"] == 7
 
 
+def test_a_run_of_nothing_says_what_to_name(folder: pytest.Pytester) -> None:
+    shown = _command(folder, "run")
+    assert shown.returncode == 5
+    assert "no target was named" in shown.stdout
+    assert "--store=reference_adapters.memory:store" in shown.stdout
+    deselected = _command(folder, "run", "--store=mine:Store", "--", "-k", "nosuchcheck")
+    assert deselected.returncode == 5
+    assert "no target was named" not in deselected.stdout
+
+
 def test_run_hands_on_pytests_own_messages(folder: pytest.Pytester) -> None:
     shown = _command(folder, "run", "--store=mine:Store", "--profile=huge")
     assert shown.returncode == 4
