@@ -96,14 +96,13 @@ PATCH: tuple[Clause, ...] = (
             "the node counts as done, and nobody follows its edges."
         ),
         causes=(
-            "one command per operation, without MULTI/EXEC or a transaction",
+            "one command per operation, without MULTI/EXEC or a transaction, or in autocommit mode",
             "values are serialized while they are sent, and the bad one is met when others are already stored",
             "a transaction or a buffer that is left open by the error, and goes out with the client's next call",
             (
                 "a long patch is split at the backend's limit (10 operations in Cosmos DB, 100 in DynamoDB), each part "
                 "on its own"
             ),
-            "a connection in autocommit mode",
         ),
         checked_by=(
             "A bad operation stands at every position of drawn patches, and at the end of patches of up to a thousand; "
