@@ -217,9 +217,14 @@ class _Watch:
                 self._members[number] = await self._replacement()
 
     async def _replacement(self) -> Member:
+        """Another process; it may be dead again, killed by its first job before it could say that it works."""
         try:
             (member,) = await self._crew.hire(1)
-            await member.work(self._rig.harness.scope, self._rig.patience, **self._command)
         except WorkerError as error:
             raise Inconclusive(str(error)) from None
+        try:
+            await member.work(self._rig.harness.scope, self._rig.patience, **self._command)
+        except WorkerError as error:
+            if member.alive:
+                raise Inconclusive(str(error)) from None
         return member

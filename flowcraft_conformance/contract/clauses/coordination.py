@@ -193,12 +193,12 @@ OPERATIONS: tuple[Clause, ...] = (
         ),
         causes=(
             (
-                "each refused caller that sees an expired row deletes it and inserts its own: the second deletes the "
-                "first one's"
+                "whoever sees an expired row deletes or updates it without a condition on the expiry that was read: the "
+                "second takes the first one's"
             ),
             "a sweeper decides about expiry, and until it comes the row blocks (DynamoDB TTL, a Firestore TTL policy)",
             "the timer of a key outlives its delete, and takes the next holder's key away",
-            "the update that takes over an expired row has no condition on the expiry that was read",
+            "a client remembers keys it has seen taken",
         ),
         checked_by=(
             "After a delete, and in timed programs after an expiry, many callers try the key together; exactly one "
@@ -237,7 +237,7 @@ OPERATIONS: tuple[Clause, ...] = (
         ),
         causes=(
             "an UPDATE without a condition on the expiry, which revives an expired row",
-            "True is returned whatever the row count says",
+            "the row count is ignored, or the driver's 1 or 0 handed out in place of a bool",
             "a client that made the key answers from its own clock, though another has deleted it",
             "rows changed are asked for instead of rows matched: a second call with the same deadline gives 0",
         ),

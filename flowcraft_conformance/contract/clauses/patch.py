@@ -96,7 +96,7 @@ PATCH: tuple[Clause, ...] = (
             "the node counts as done, and nobody follows its edges."
         ),
         causes=(
-            "one command per operation, without MULTI/EXEC or a transaction, or with autocommit",
+            "one command per operation, without MULTI/EXEC or a transaction, or in autocommit mode",
             "values are serialized while they are sent, and the bad one is met when others are already stored",
             "a transaction or a buffer that is left open by the error, and goes out with the client's next call",
             (
