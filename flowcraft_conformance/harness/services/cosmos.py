@@ -29,6 +29,12 @@ server.prependListener("request", (request, response) => {
 server.listen(Number(port), "127.0.0.1");
 """
 
+_CANNOT_SHOW = {
+    "CTX-SIZE-01": "it takes items of more than 2 MB",
+    "CTX-RUN-01": "it has one replica: its reads see every write, whatever the account's consistency",
+    "CTX-RACE-03": "it has one replica: its reads see every write, whatever the account's consistency",
+}
+
 
 def cosmos_service() -> Service:
     """The Cosmos DB of this test run; the first call starts one where FLOWCRAFT_COSMOS_URL names none.
@@ -72,5 +78,6 @@ COSMOS = ServerSpec(
     identify=_identify,
     finders=(_cosmosdb_server,),
     kinds={_INDEPENDENT: "independent"},
+    cannot_show={_INDEPENDENT: _CANNOT_SHOW},
     advice=f"fetch cosmosdb-server with {fetch_command('cosmos')} (it needs Node.js 20 or later)",
 )
