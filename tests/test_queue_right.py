@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from flowcraft_conformance.contract.verdicts import Verdict
+from flowcraft_conformance.harness.proxies import Faults
 from flowcraft_conformance.suites.jobs import JobSuite
 from flowcraft_conformance.suites.suite import Suite, checks_of
 from flowcraft_conformance.suites.workflows import WorkflowSuite
@@ -51,3 +54,11 @@ def test_the_reference_adapter_on_redis_passes_everything() -> None:
     with opened_adapter(RedisBullMQHarness, profile=PATIENT) as target:
         outcomes = {clause: judge_adapter(target, clause, JobSuite) for clause in CLAUSES}
     assert outcomes == dict.fromkeys(CLAUSES, (Verdict.PASS, ""))
+
+
+def test_a_queue_that_is_reached_past_the_proxy_is_not_said_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Faults, "during", lambda *_: nullcontext())
+    with opened_adapter(RedisBullMQHarness, profile=PATIENT) as target:
+        verdict, said = judge_adapter(target, "JOB-LIFE-03", JobSuite)
+    assert verdict is Verdict.INCONCLUSIVE, said
+    assert "the queue is reached on another way" in said

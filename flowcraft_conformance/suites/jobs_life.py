@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import statistics
@@ -200,6 +201,22 @@ async def _cycle(rig: Rig, store: ICoordinationStore, number: int, at_most: _Lef
     return _Left.now()
 
 
+async def _gets_through(rig: Rig, client: DistributedAdapter, job: JobPayload) -> bool:
+    """Whether a job that is sent while the queue is away is delivered before it is back."""
+
+    async def send() -> None:
+        with contextlib.suppress(Exception):  # as it should be: there is no queue
+            await asyncio.sleep(_MOMENT_SECONDS)
+            await client.enqueue_job(job)
+
+    sending = asyncio.ensure_future(send())
+    await asyncio.sleep(_AWAY_SECONDS)
+    delivered = bool(rig.notes.of(job))
+    sending.cancel()
+    await asyncio.wait({sending}, timeout=_MOMENT_SECONDS)
+    return delivered
+
+
 def coming_back(faults: Faults) -> Program:
     """The queue goes away while a worker listens, and comes back."""
 
@@ -211,7 +228,12 @@ def coming_back(faults: Faults) -> Program:
         if not faults.traffic.since(before).bytes:
             raise Inconclusive("the proxy carried no byte: it does not stand before the queue")
         with faults.during(FaultPlan(Fault.CUT_OFF)):
-            await asyncio.sleep(_AWAY_SECONDS)
+            got_through = await _gets_through(rig, client, _job("meanwhile"))
+        if got_through:
+            raise Inconclusive(
+                "a job was sent and delivered while all that the proxy stands before was cut off: the queue is reached "
+                "on another way"
+            )
         sender = await rig.client()
         after = _job("after")
         await rig.enqueue(sender, [after])
