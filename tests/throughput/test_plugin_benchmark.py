@@ -18,8 +18,9 @@ from tests.empty_folder import prepare, run
 
 _TARGETS = """
 from reference_adapters.memory import SharedMemoryContext as Context, SharedMemoryStore as Store
-from tests.mutants.contexts_patches import PATCHES
-Broken = next(one for one in PATCHES if one.breaks == "PATCH-ORD-01")
+class Broken(Context):
+    async def patch(self, operations):
+        await super().patch(operations[::-1])
 """
 
 PATCHES = items_of("patch", "quick")
