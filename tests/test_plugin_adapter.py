@@ -89,7 +89,7 @@ def test_the_command_below_a_failure_does_that_run_again(folder: pytest.Pytester
     shown.stdout.fnmatch_lines(
         ["Observed: silence: *", "*plan: *the worker is killed", "Reproduce: *--flowcraft-replay=diamond/c9+"]
     )
-    assert shown.stdout.str().count("c9+") == 2, "in the header, and in the command"
+    assert "token" not in shown.stdout.str(), "the command says it"
     assert shown.ret == 1
     right = run(folder, "--flowcraft-adapter=adapters:Mine", "-k", "FLOW-ORACLE-01", "--flowcraft-replay=diamond/c9+")
     right.stdout.fnmatch_lines(["*FLOW-ORACLE-01 inconclusive: diamond/c9+ ended as it should, and nothing else*"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 from flowcraft_conformance import (
     AdapterOptions,
@@ -63,7 +65,16 @@ class BareOnRedis(BaseDistributedAdapter):
     """Built from its options alone, with contexts that every process sees."""
 
     def create_context(self, run_id: str) -> IAsyncContext:
-        return RedisContext(connect(redis_service().url), run_id)
+        return RedisContext(self._client, run_id)
+
+    @cached_property
+    def _client(self) -> Any:
+        return connect(redis_service().url)
+
+    async def disconnect(self) -> None:
+        """Close the client, where there is one."""
+        if "_client" in self.__dict__:
+            await self.__dict__.pop("_client").aclose()
 
     async def process_jobs(self, handler: object) -> None:
         raise NotImplementedError

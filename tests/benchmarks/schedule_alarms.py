@@ -16,6 +16,7 @@ from flowcraft_conformance.suites.patch_schedules import PatchSchedules
 from flowcraft_conformance.suites.suite import CLAUSE_ATTRIBUTE
 from tests.right.contexts import CONTEXTS
 from tests.right.contexts_files import FileContext
+from tests.right.contexts_styles import AsksAThread
 from tests.right.stores import STORES
 from tests.support import opened
 
@@ -25,9 +26,9 @@ _SUITES: dict[Target, tuple[type[Any], ...]] = {
 }
 RIGHT: list[tuple[Target, Any]] = [
     *[(Target.STORE, store) for store in STORES],
-    *[(Target.CONTEXT, context) for context in CONTEXTS if context is not FileContext],
+    *[(Target.CONTEXT, context) for context in CONTEXTS if context not in (FileContext, AsksAThread)],
 ]
-"""All that can run on the deterministic loop: files are not for one process alone."""
+"""All that can run on the deterministic loop: files are not for one process alone, and it runs no other thread."""
 
 
 def schedule_checks(kind: Target) -> Iterator[tuple[type[Any], str, str]]:
