@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from cassandra.protocol import ServerError
 
 from reference_adapters.cassandra_kafka.database import Database
 
@@ -19,6 +22,8 @@ _TABLES = {
     "document": "namespace text, run_id text, version bigint, state text, PRIMARY KEY ((namespace, run_id))",
     "result": "namespace text, run_id text, result text, PRIMARY KEY ((namespace, run_id))",
 }
+_TRIES = 5
+_PAUSE_SECONDS = 0.3
 
 
 def table(keyspace: str, name: str) -> str:
@@ -38,12 +43,15 @@ def table(keyspace: str, name: str) -> str:
 async def create_schema(
     database: Database, keyspace: str = DEFAULT_KEYSPACE, replication: Mapping[str, Any] = ONE_REPLICA
 ) -> None:
-    """Make the keyspace and its tables; what is there is left as it is. Raises as :meth:`Database.run` does."""
+    """Make the keyspace and its tables; what is there, or is made by others meanwhile, is left as it is.
+
+    Raises as :meth:`Database.run` does.
+    """
     names = [table(keyspace, name) for name in _TABLES]
     options = ", ".join(f"{_quoted(name)}: {_quoted(value)}" for name, value in replication.items())
-    await database.run_plain(f"CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {{{options}}}")
+    await _make(database, f"CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {{{options}}}")
     for name, columns in zip(names, _TABLES.values(), strict=True):
-        await database.run_plain(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+        await _make(database, f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
 
 
 async def drop_schema(database: Database, keyspace: str = DEFAULT_KEYSPACE) -> None:
@@ -59,6 +67,18 @@ async def clear_namespace(database: Database, namespace: str, keyspace: str = DE
         for found, run_id in await database.run(f"SELECT DISTINCT namespace, run_id FROM {full}"):
             if found == namespace:
                 await database.run(f"DELETE FROM {full} WHERE namespace = ? AND run_id = ?", (namespace, run_id))
+
+
+async def _make(database: Database, statement: str) -> None:
+    """Again where another makes the same at this moment: Cassandra then tells one of the two of different ids."""
+    for _ in range(_TRIES - 1):
+        try:
+            await database.run_plain(statement)
+        except ServerError:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return
+    await database.run_plain(statement)
 
 
 def _quoted(value: object) -> str:

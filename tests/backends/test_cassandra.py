@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import uuid
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
@@ -13,7 +15,7 @@ from flowcraft_conformance import DeleteOp, FinalResult, SetOp
 from reference_adapters.cassandra_kafka import Database, DocumentContext, RowContext, documents, read_result, rows
 from reference_adapters.cassandra_kafka.database import _host_of
 from reference_adapters.cassandra_kafka.results import unfinished_runs, write_result
-from reference_adapters.cassandra_kafka.schema import create_schema, table
+from reference_adapters.cassandra_kafka.schema import create_schema, drop_schema, table
 from tests.backends.cassandra import KEYSPACE, cassandra_url, namespace
 
 pytestmark = pytest.mark.asyncio
@@ -154,6 +156,18 @@ async def test_closing_ends_the_drivers_threads_and_it_opens_again() -> None:
             await asyncio.sleep(0.05)
         counts.append(threads())
     assert max(counts[1:]) <= counts[0]
+
+
+async def test_many_may_make_the_schema_at_once() -> None:
+    keyspace = f"t{uuid.uuid4().hex[:10]}"
+    async with AsyncExitStack() as opened:
+        databases = [await opened.enter_async_context(Database(cassandra_url())) for _ in range(4)]
+        try:
+            await asyncio.gather(*(create_schema(database, keyspace) for database in databases))
+            await RowContext(databases[0], "run", keyspace=keyspace).set("a", 1)
+            assert await RowContext(databases[1], "run", keyspace=keyspace).get("a") == 1
+        finally:
+            await drop_schema(databases[0], keyspace)
 
 
 async def test_a_caller_who_is_cancelled_while_it_connects_harms_nobody() -> None:
