@@ -97,6 +97,18 @@ def test_a_failure_explains_itself_in_thirty_lines_and_in_the_report(folder: pyt
     shown.stdout.fnmatch_lines([f"verdict: not-conformant ({len(broken)} of 27 MUST clauses broken)"])
 
 
+@pytest.mark.parametrize("more", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_a_failure_is_told_once_also_where_ci_is_set(
+    folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    shown = run(folder, "--flowcraft-store=mine:Broken", "-k", "COORD-INC-03", "--junitxml=j.xml", *more)
+    summary = re.findall(r"^FAILED .* - COORD-INC-03: .* increments .*$", shown.stdout.str(), re.MULTILINE)
+    assert len(summary) == shown.stdout.str().count("Why it matters:") == 2
+    assert "Why it matters:" in (folder.path / "j.xml").read_text()
+
+
 def test_several_targets_get_a_report_each_and_what_was_deselected_is_untested(folder: pytest.Pytester) -> None:
     targets = ("--flowcraft-store=mine:Store", "--flowcraft-store=mine:Broken")
     shown = run(folder, *targets, "--flowcraft-report=o.json", "-k", "COORD-INC")

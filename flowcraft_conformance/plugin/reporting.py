@@ -29,6 +29,7 @@ from flowcraft_conformance.harness.backends import known_backends, take_asked_fo
 from flowcraft_conformance.harness.bench import Bench
 from flowcraft_conformance.harness.errors import InternalError
 from flowcraft_conformance.harness.replay import ENDED_WELL, NONE_OF_ITS_OWN
+from flowcraft_conformance.plugin.told import Crash, Told
 from flowcraft_conformance.report.annotations import annotation_lines
 from flowcraft_conformance.report.failure_text import failure_text
 from flowcraft_conformance.report.files import write_reports
@@ -179,7 +180,7 @@ class Reporting:
         if not finding.applies:
             _skip(report, f"{finding.clause} not applicable: {finding.summary}")
         elif finding.verdict is Verdict.FAIL:
-            report.longrepr = failure_text(finding)
+            _tell(report, finding)
             excuse = self._excuse(finding)
             if excuse:
                 report.outcome = "skipped"
@@ -207,6 +208,8 @@ class Reporting:
         if data is None or hasattr(self.config, "workerinput"):
             return
         finding = Finding.from_json(data)
+        if isinstance(report.longrepr, str) and report.failed and finding.verdict is Verdict.FAIL:
+            _tell(report, finding)  # xdist passes on the text alone
         if finding.target not in self._targets:
             self._targets[finding.target] = _findings_of_class(finding.target)
         self._targets[finding.target].add(finding)
@@ -302,6 +305,11 @@ def _ended(item: pytest.Item) -> str:
     arguments = getattr(item, "funcargs", {}).values()
     strange = any(isinstance(bench, AdapterBench) and not bench.replayed for bench in arguments)
     return NONE_OF_ITS_OWN if strange else ENDED_WELL
+
+
+def _tell(report: pytest.TestReport, finding: Finding) -> None:
+    crash = Crash(report.location[0], report.location[1] or 0, f"{finding.clause}: {finding.summary}")
+    report.longrepr = Told(failure_text(finding), crash)  # type: ignore[assignment]
 
 
 def _skip(report: pytest.TestReport, said: str) -> None:
