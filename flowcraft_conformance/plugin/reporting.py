@@ -38,6 +38,7 @@ from flowcraft_conformance.report.json_report import Environment
 from flowcraft_conformance.report.known_failures import KnownFailure
 from flowcraft_conformance.report.results import TargetFindings, TargetResult
 from flowcraft_conformance.report.terminal import summary_lines
+from flowcraft_conformance.report.wording import servers
 from flowcraft_conformance.suites.registry import required_tests
 from flowcraft_conformance.suites.suite import Suite, changed_checks, suite_of
 
@@ -87,9 +88,7 @@ class Reporting:
         """Target, profile, seed and backends."""
         if not self._lines:
             return []
-        backends = ", ".join(
-            f"{backend['name']} {backend['version']} ({backend['kind']})" for backend in known_backends()
-        )
+        backends = servers(known_backends())
         return [
             *(f"flowcraft {line}" for line in self._lines),
             f"flowcraft profile: {self.options.profile.name}, seed: {self.options.seed}"

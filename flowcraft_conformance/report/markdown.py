@@ -19,6 +19,7 @@ from flowcraft_conformance.report.wording import (
     expiry,
     observed,
     seconds,
+    servers,
     title_of_group,
 )
 
@@ -70,7 +71,7 @@ def _lines(report: REPORT) -> Iterator[str]:
     for verdict, title in (("inconclusive", "Inconclusive"), ("unsupported", "Unsupported"), ("untested", "Untested")):
         yield from _listed(report, verdict, title)
     yield ""
-    backends = ", ".join(f"{one['name']} {one['version']} ({one['kind']})" for one in report["environment"]["backends"])
+    backends = servers(report["environment"]["backends"])
     yield (
         f"<sub>flowcraft-conformance {report['kit']}, contract {report['contract']}, profile {report['profile']}, "
         f"seed {report['seed']}, Python {report['environment']['python']}"

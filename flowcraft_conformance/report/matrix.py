@@ -16,6 +16,7 @@ from flowcraft_conformance.report.wording import (
     TITLES,
     VERDICTS,
     group_of,
+    servers,
     title_of_group,
 )
 
@@ -43,6 +44,8 @@ class Matrix:
 
     names: tuple[str, ...]
     verdicts: tuple[str, ...]
+    circumstances: tuple[str, ...]
+    """The profile, and the servers with their versions and kinds."""
     groups: Mapping[str, tuple[Cell, ...]]
     clauses: Mapping[str, tuple[str | None, ...]]
 
@@ -61,6 +64,7 @@ def matrix_of(reports: Sequence[REPORT]) -> Matrix:
     return Matrix(
         names=tuple(f"{report['target']['kind']} {report['target']['spec']}" for report in reports),
         verdicts=tuple(report["verdict"] for report in reports),
+        circumstances=tuple(map(_circumstances, reports)),
         groups={group: tuple(_cell(group, verdicts) for verdicts in by_id) for group in groups},
         clauses={clause_id: row for clause_id, row in clauses.items() if set(row) - {"pass", None}},
     )
@@ -85,10 +89,10 @@ def terminal_matrix(matrix: Matrix) -> str:
 
 def markdown_matrix(matrix: Matrix) -> str:
     """Two tables in GitHub's Markdown."""
-    columns = zip(matrix.headings, matrix.names, matrix.verdicts, strict=True)
+    columns = zip(matrix.headings, matrix.names, matrix.verdicts, matrix.circumstances, strict=True)
     lines = [
-        f"- **{heading}** {markdown_text(name)}: {SYMBOLS[verdict]} {TITLES[verdict].lower()}"
-        for heading, name, verdict in columns
+        f"- **{heading}** {markdown_text(name)}: {SYMBOLS[verdict]} {TITLES[verdict].lower()}; {markdown_text(around)}"
+        for heading, name, verdict, around in columns
     ]
     lines += ["", _row("group", matrix.headings), _row(":--", ("--:",) * len(matrix.headings))]
     for group, cells in matrix.groups.items():
@@ -109,8 +113,14 @@ def _shown(verdict: str | None) -> str:
 
 
 def _legend(matrix: Matrix) -> Iterator[str]:
-    for heading, name, verdict in zip(matrix.headings, matrix.names, matrix.verdicts, strict=True):
-        yield f"{heading}  {SYMBOLS[verdict]} {TITLES[verdict].lower():<15} {name}"
+    columns = zip(matrix.headings, matrix.names, matrix.verdicts, matrix.circumstances, strict=True)
+    for heading, name, verdict, around in columns:
+        yield f"{heading}  {SYMBOLS[verdict]} {TITLES[verdict].lower():<15} {name}; {around}"
+
+
+def _circumstances(report: REPORT) -> str:
+    named = servers(report["environment"]["backends"])
+    return f"profile {report['profile']}" + (f", on {named}" if named else "")
 
 
 def _cell(group: str, verdicts: Mapping[str, str]) -> Cell:

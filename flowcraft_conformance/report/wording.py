@@ -35,6 +35,11 @@ TITLES: Mapping[str, str] = {
 }
 
 
+def servers(backends: Sequence[Mapping[str, str]]) -> str:
+    """The servers of a run in words: ``valkey 9.1.2 (real), ...``."""
+    return ", ".join(f"{one['name']} {one['version']} ({one['kind']})" for one in backends)
+
+
 def symbol_of_run(verdict: str) -> str:
     """The mark of a whole run's verdict."""
     return SYMBOLS[verdict]

@@ -13,6 +13,7 @@ from flowcraft_conformance.report.wording import SYMBOLS, TITLES, title_of_group
 
 def html_matrix(matrix: Matrix) -> str:
     """The page, with the table of the groups and one of the clauses that do not pass everywhere."""
+    columns = zip(matrix.headings, matrix.names, matrix.verdicts, matrix.circumstances, strict=True)
     legend = [
         tag(
             "li",
@@ -21,8 +22,10 @@ def html_matrix(matrix: Matrix) -> str:
             tag("code", name),
             " ",
             tag("span", SYMBOLS[verdict], " ", TITLES[verdict].lower(), class_=f"badge run {verdict}"),
+            " ",
+            around,
         )
-        for heading, name, verdict in zip(matrix.headings, matrix.names, matrix.verdicts, strict=True)
+        for heading, name, verdict, around in columns
     ]
     groups = _table(
         matrix, "Group", {f"{title_of_group(group)} ({group})": row for group, row in matrix.groups.items()}, _cell

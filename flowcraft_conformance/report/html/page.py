@@ -21,6 +21,7 @@ from flowcraft_conformance.report.wording import (
     numbers,
     observed,
     seconds,
+    servers,
     title_of_group,
 )
 
@@ -164,7 +165,7 @@ def _clause(clause: Mapping[str, Any]) -> Markup:
 
 def _environment(report: REPORT) -> Markup:
     around = report["environment"]
-    backends = ", ".join(f"{one['name']} {one['version']} ({one['kind']})" for one in around["backends"])
+    backends = servers(around["backends"])
     facts = {
         "Target": f"{report['target']['kind']} {report['target']['spec']}",
         "Kit": f"{report['kit']}, contract {report['contract']}",
