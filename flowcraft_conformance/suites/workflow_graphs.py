@@ -17,7 +17,7 @@ DISTURBED = ("diamond", "condition", "any", "transform", "fallback", "retry", "f
              "writes", "apart")  # fmt: skip
 """Names of the workflows that are disturbed in every way."""
 LONG = Scenario(
-    flow("long", node("b", "slow", seconds=100), "a>b a>c b>d c>d"),
+    flow("long", node("b", "slow", seconds=30), "a>b a>c b>d c>d"),
     kit_registry,
     ttls=CoordinationTtls(fanin=20, joinlock=20, poison=20, cancel=20, nodelock=10, blueprint=20),
 )

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from flowcraft_conformance.harness.captured.worker import Worker
 
 _IDLE_TURNS = 6
-_POLLS = 100
-"""Looks for the answer of a call before the loop is given a rest between two."""
+_POLLS = 3
+"""Turns in which a call may be answered before the loop sleeps until one is: a loop that turns all the time takes the
+processor from the server that is to answer."""
+_REST_SECONDS = 0.01
+"""The longest such sleep: what ends a wait is rarely anything but an answer."""
 _SECOND_LOOKS = 4
 _SHORT_WAIT = 0.0005
 REAL_WAIT_SECONDS = 10.0
@@ -31,6 +34,8 @@ class Turns:
         self.closed = False
         self.in_flight = 0
         """Calls that the target has and has not answered."""
+        self._answered: asyncio.Future[None] | None = None
+        """Done as soon as one of them is answered; None while nobody waits for that."""
         self.hangs: list[CallSeen | None] = []
         self._tasks: list[asyncio.Future[Any]] = []
         self._before: set[asyncio.Task[Any]] = set()
@@ -56,7 +61,10 @@ class Turns:
             while not (task.done() or worker.dead or worker.stands):
                 before = len(self.calls)
                 # A call that the target has not answered yet, or a wait of the adapter's own, takes real time.
-                await asyncio.sleep(_SHORT_WAIT if stuck_since or polls > _POLLS else 0)
+                if polls > _POLLS:
+                    await self._rest(task)
+                else:
+                    await asyncio.sleep(_SHORT_WAIT if stuck_since else 0)
                 self._waits_for_real |= bool(self.in_flight)
                 polls = polls + 1 if self.in_flight and len(self.calls) == before else 0
                 if self.in_flight or len(self.calls) != before or self._settling[-1] is not me:
@@ -77,6 +85,23 @@ class Turns:
                     worker.dead = True
         finally:
             self._settling.remove(me)
+
+    async def _rest(self, task: asyncio.Future[Any]) -> None:
+        """Sleep until a call is answered or the task is done."""
+        if self._answered is None:
+            self._answered = asyncio.get_running_loop().create_future()
+        await asyncio.wait((task, self._answered), timeout=_REST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+
+    def begin_call(self) -> None:
+        """The target has one call more."""
+        self.in_flight += 1
+
+    def end_call(self) -> None:
+        """It has answered one, or will never answer it."""
+        self.in_flight -= 1
+        answered, self._answered = self._answered, None
+        if answered is not None:
+            answered.set_result(None)
 
     async def _goes_on(self) -> bool:
         """Whether somebody still does something though no job is left: work that outlives its delivery."""

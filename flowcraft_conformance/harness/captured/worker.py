@@ -63,11 +63,11 @@ class Worker:
         return result
 
     async def _in_flight(self, make: Callable[[], Awaitable[Any]]) -> Any:
-        self.world.in_flight += 1
+        self.world.begin_call()
         try:
             return await make()
         finally:
-            self.world.in_flight -= 1
+            self.world.end_call()
 
     async def _at_the_same_moment(self, make: Callable[[], Awaitable[Any]]) -> Any:
         beside, self.beside = self.beside, None
