@@ -49,7 +49,7 @@ PROFILES = {
             shrink_seconds=3,
             check_seconds=60,
             plans=40,
-            flow_seconds=0.3,
+            flow_seconds=0.15,
         ),
         Profile(
             "standard",
@@ -63,7 +63,7 @@ PROFILES = {
             shrink_seconds=10,
             check_seconds=120,
             plans=400,
-            flow_seconds=1.2,
+            flow_seconds=0.6,
         ),
         Profile(
             "thorough",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flowcraft_conformance.checking.blueprints import flow, node
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
-from flowcraft_conformance.harness.captured.events import at_calls, changes_something, interleavings
+from flowcraft_conformance.harness.captured.events import at_calls, changes_something, interleavings, losses, repeats
 from flowcraft_conformance.harness.captured.judging import Trace
 from flowcraft_conformance.harness.captured.plan import Kind
 from flowcraft_conformance.harness.captured.records import CallSeen
@@ -22,6 +22,11 @@ class WorkflowDelivery:
         flowcraft_adapter_bench.search(examples(*DISTURBED), (Kind.DUPLICATE,), when_plain=())
 
     @checks("DLV-DUP-01")
+    def test_every_job_once_more_after_it_was_done(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for scenario in examples("diamond", "any", "condition"):
+            flowcraft_adapter_bench.at_each(scenario, repeats, when_plain=())
+
+    @checks("DLV-DUP-01")
     def test_duplicates_on_random_graphs(self, flowcraft_adapter_bench: AdapterBench) -> None:
         bench = flowcraft_adapter_bench
         bench.search(disturbed_graphs(bench), (Kind.DUPLICATE,), when_plain=())
@@ -32,7 +37,7 @@ class WorkflowDelivery:
 
     @checks("DLV-CRASH-01")
     def test_a_crash_after_every_change(self, flowcraft_adapter_bench: AdapterBench) -> None:
-        for scenario in examples("diamond", "condition"):
+        for scenario in examples("diamond", "condition", "action", "transform"):
             flowcraft_adapter_bench.at_each(
                 scenario, at_calls((Kind.CRASH,), changes_something, before=False), when_plain=()
             )
@@ -62,6 +67,11 @@ class WorkflowDelivery:
             flowcraft_adapter_bench.at_each(
                 scenario, at_calls((Kind.PAUSE,), changes_something, after=False), when_plain=()
             )
+
+    @checks("HB-01")
+    def test_a_coordination_key_is_lost_between_two_jobs(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for scenario in examples("any", "diamond"):
+            flowcraft_adapter_bench.at_each(scenario, losses, when_plain=())
 
     @checks("HB-01")
     def test_any_coordination_key_may_be_lost(self, flowcraft_adapter_bench: AdapterBench) -> None:

@@ -42,6 +42,32 @@ def interleavings(base: Trace) -> Iterator[Event]:
                 yield Event(call.number, Kind.INTERLEAVE, hold=place)
 
 
+def repeats(base: Trace) -> Iterator[Event]:
+    """Each job once more after it was done: before each of those that follow it, and after the last."""
+    for call in _beginnings(base):
+        for what in range(call.delivery):
+            yield Event(call.number, Kind.DUPLICATE, what=what)
+    last = base.calls[-1].number if base.calls else 0
+    for what in range(len(base.deliveries)):
+        yield Event(last, Kind.DUPLICATE, after=True, what=what)
+
+
+def losses(base: Trace) -> Iterator[Event]:
+    """Each coordination key lost between two jobs."""
+    for call in _beginnings(base):
+        for what in range(call.keys):
+            yield Event(call.number, Kind.EXPIRE, what=what)
+
+
+def _beginnings(base: Trace) -> Iterator[CallSeen]:
+    """The first call of each delivery."""
+    begun = -1
+    for call in base.calls:
+        if call.delivery > begun:
+            begun = call.delivery
+            yield call
+
+
 def changes_something(call: CallSeen) -> bool:
     """Whether the call leaves something behind: between two of these, a worker may as well die here as there."""
     return call.part in ("store", "context", "queue", "result") and call.name not in ("get", "has", "to_dict")
