@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flowcraft_conformance.checking.blueprints import flow, node
+from flowcraft_conformance.contract.payloads import JobPayload
+from flowcraft_conformance.contract.protocols import DistributedAdapter
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
 from flowcraft_conformance.harness.captured.events import at_calls, changes_something, interleavings, losses, repeats
 from flowcraft_conformance.harness.captured.judging import Trace
 from flowcraft_conformance.harness.captured.plan import Kind
-from flowcraft_conformance.harness.captured.records import CallSeen
+from flowcraft_conformance.harness.captured.records import CallSeen, Queued
 from flowcraft_conformance.harness.captured.scenario import Scenario
+from flowcraft_conformance.harness.captured.world import World
 from flowcraft_conformance.harness.nodes import kit_registry
 from flowcraft_conformance.suites.suite import checks
 from flowcraft_conformance.suites.workflow_graphs import DISTURBED, LONG, TWO_FAILURES, disturbed_graphs, examples
+
+_HOUR = 3600.0
 
 
 class WorkflowDelivery:
@@ -25,6 +32,12 @@ class WorkflowDelivery:
     def test_every_job_once_more_after_it_was_done(self, flowcraft_adapter_bench: AdapterBench) -> None:
         for scenario in examples("diamond", "any", "condition"):
             flowcraft_adapter_bench.at_each(scenario, repeats, when_plain=())
+
+    @checks("DLV-DUP-01")
+    def test_every_job_once_more_an_hour_after_the_end(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for scenario in examples("diamond", "any", "failure"):
+            late = replace(scenario, steps=(_an_hour_later_all_jobs_again,), ttls=LONG.ttls)
+            flowcraft_adapter_bench.compared(scenario, late)
 
     @checks("DLV-DUP-01")
     def test_duplicates_on_random_graphs(self, flowcraft_adapter_bench: AdapterBench) -> None:
@@ -50,6 +63,12 @@ class WorkflowDelivery:
     @checks("FAULT-01")
     def test_one_failing_call_at_every_point(self, flowcraft_adapter_bench: AdapterBench) -> None:
         flowcraft_adapter_bench.search(examples(*DISTURBED), (Kind.FAIL,), orders=False, when_plain=())
+
+    @checks("FAULT-01")
+    def test_a_change_that_fails_once_on_the_only_worker(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        for scenario in examples("writes", "failure"):
+            events = at_calls((Kind.FAIL,), changes_something)
+            flowcraft_adapter_bench.at_each(replace(scenario, workers=1), events, when_plain=())
 
     @checks("FAULT-01")
     def test_a_job_or_result_that_is_refused_once(self, flowcraft_adapter_bench: AdapterBench) -> None:
@@ -117,6 +136,15 @@ class WorkflowDelivery:
 
 def _tells_others(call: CallSeen) -> bool:
     return call.part in ("queue", "result")
+
+
+async def _an_hour_later_all_jobs_again(world: World, _client: DistributedAdapter) -> None:
+    """Whatever was to end has ended, and a queue that kept unacknowledged copies for long delivers each."""
+    world.clock.advance(_HOUR)
+    await world.expire_keys()
+    jobs = dict.fromkeys(delivery.job.node_id for delivery in world.deliveries)
+    now = world.clock.monotonic()
+    world.queue += [Queued(JobPayload(world.run_id, world.scenario.blueprint.id, node), now) for node in jobs]
 
 
 def _is_heartbeat(call: CallSeen) -> bool:

@@ -15,7 +15,6 @@ from flowcraft_conformance.harness.captured.scenario import Scenario
 from flowcraft_conformance.harness.captured.turns import Turns
 from flowcraft_conformance.harness.captured.worker import Worker
 
-_WORKERS = 2
 _REDELIVERY_SECONDS = 60.0
 MOST_ATTEMPTS = 8
 """Deliveries of one job that the captured queue makes before it gives up."""
@@ -98,12 +97,16 @@ class Delivering(Turns, ABC):
                 await self._all_beside_done()
 
     async def _worker(self) -> Worker:
-        """A live worker without a delivery, in turn, so that what one keeps in memory is not there for the next."""
+        """A live worker without a delivery, by turns that no loop keeps step with.
+
+        A job that comes again comes to the worker that had it, or to another one: what a worker keeps in memory is
+        sometimes there, and sometimes not or out of date.
+        """
         free = [one for one in self._workers if not one.dead and one.stopped is None and one.delivery is None]
-        while len(free) < _WORKERS:
+        while len(free) < self.scenario.workers:
             free.append(await self._hire())
             self._workers.append(free[-1])
-        return free[len(self.deliveries) % len(free)]
+        return free[_turn(len(self.deliveries)) % len(free)]
 
     async def deliver(self, job: JobPayload, *, hold_at: int | None = None) -> None:
         """Deliver a job to a free worker and see to what its outcome asks for."""
@@ -177,6 +180,11 @@ class Delivering(Turns, ABC):
             client = await self.make_worker()
             reason = f"{type(error).__name__}: {error}"
             await self._settle(self._spawn(client.adapter.abandon_job(delivery.job, reason)), client)
+
+
+def _turn(number: int) -> int:
+    """The Thue-Morse sequence: no stretch of it comes three times in a row."""
+    return number.bit_count() % 2
 
 
 def error_of(task: asyncio.Future[Any]) -> BaseException | None:

@@ -42,6 +42,8 @@ class Scenario:
     """Asked with a client before each delivery; False: the job is not delivered."""
     worker_blueprints: tuple[tuple[WorkflowBlueprint, ...], ...] = ()
     """What the workers know, by turns; empty: the same as the client."""
+    workers: int = 2
+    """How many take turns; others are hired where all of them are at work."""
     watch_outputs: bool = False
     """Whether each execution is to be noted with the outputs that were stored when it began."""
     ttls: CoordinationTtls = field(default_factory=CoordinationTtls)

@@ -103,18 +103,19 @@ class World(Delivering):
                 self.left = await keys_left(self, self.scenario.ttls)
 
     async def run_losing_jobs(self, delivered: int) -> tuple[set[str], set[str], set[str]]:
-        """Start, deliver so many jobs, lose the others, reconcile twice, go on to the end, and reconcile once more.
+        """Start, deliver so many jobs, lose the others, reconcile, lose them again, reconcile twice, go on to the end,
+        and reconcile once more.
 
-        The nodes whose jobs were lost before one of them was done; those that the first reconcile put on the queue;
-        those that the last one did. Raises what :meth:`run` raises.
+        The nodes whose jobs were lost before one of them was done; those that the reconcile of the second loss put on
+        the queue, by the client that had reconciled before; those that the last one did. Raises what :meth:`run`
+        raises.
         """
         async with self._running():
             await self._client_step(start)
             await self._work_off(at_most=delivered)
             done = {delivery.job.node_id for delivery in self.deliveries if delivery.outcome == "acknowledged"}
             lost = {queued.job.node_id for queued in self.queue} - done
-            self.queue.clear()
-            found = await self._reconciled()
+            found = await self._reconciled(after_losses=2)
             await self._reconciled()
             await self._work_off()
             return lost, found, await self._reconciled()
@@ -136,11 +137,18 @@ class World(Delivering):
                 where = f"a captured run of {self.scenario.blueprint.id!r}, plan {self.plan.encode()}"
                 raise InternalError(where, own) from own
 
-    async def _reconciled(self) -> set[str]:
+    async def _reconciled(self, after_losses: int = 0) -> set[str]:
+        """The nodes that are put on the queue after the last of so many losses of all its jobs."""
         before = len(self.enqueued)
 
         async def reconcile(world: World, client: DistributedAdapter) -> None:
-            await client.reconcile(world.run_id)
+            nonlocal before
+            for _ in range(after_losses):
+                world.queue.clear()
+                before = len(world.enqueued)
+                await client.reconcile(world.run_id)
+            if not after_losses:
+                await client.reconcile(world.run_id)
 
         await self._client_step(reconcile)
         return set(self.enqueued[before:])

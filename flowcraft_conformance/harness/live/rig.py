@@ -12,7 +12,7 @@ from typing import Any
 from flowcraft_conformance.contract.capabilities import Capabilities
 from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
 from flowcraft_conformance.contract.payloads import JobDeferred, JobPayload
-from flowcraft_conformance.contract.protocols import DistributedAdapter, ICoordinationStore
+from flowcraft_conformance.contract.protocols import DistributedAdapter, IAsyncContext, ICoordinationStore
 from flowcraft_conformance.contract.verdicts import ClauseViolation
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.calls import outcome_of
@@ -72,6 +72,8 @@ class Notes:
     deliveries: list[Delivery] = field(default_factory=list)
     given_up: list[tuple[JobPayload, str]] = field(default_factory=list)
     by_job: dict[Ids, list[Delivery]] = field(default_factory=dict)
+    contexts_made: bool = False
+    """Whether a worker with a handler of the kit's, which needs no context, has made one: its own handler ran."""
 
     def of(self, job: JobPayload) -> list[Delivery]:
         """The deliveries of a job, oldest first."""
@@ -94,6 +96,11 @@ class Rig:
     def is_alone(self) -> bool:
         """Whether its queue is its own: on that of a bare class may be what others have left."""
         return not isinstance(self.harness, BareHarness)
+
+    @property
+    def is_passed_by(self) -> bool:
+        """Whether jobs reach the adapter's own handler, and none reaches the kit's in its place."""
+        return self.notes.contexts_made and not self.notes.deliveries
 
     @property
     def patience(self) -> float:
@@ -136,6 +143,12 @@ class Rig:
         async def abandon(job: JobPayload, reason: str) -> None:
             self.notes.given_up.append((job, reason))
 
+        def create_context(run_id: str) -> IAsyncContext:
+            self.notes.contexts_made = True
+            return make_context(run_id)
+
+        make_context = adapter.create_context
+        adapter.create_context = create_context  # type: ignore[method-assign]
         adapter.handle_job = handle  # type: ignore[method-assign]
         adapter.abandon_job = abandon  # type: ignore[method-assign]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from flowcraft_conformance.contract.payloads import JobPayload
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, Unobservable
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
-from flowcraft_conformance.harness.captured.hooks import GOES_PAST
+from flowcraft_conformance.harness.captured.hooks import GOES_PAST, HANDLED_INSIDE
 from flowcraft_conformance.harness.harnesses import BareHarness
 from flowcraft_conformance.harness.live.rig import Rig
 from flowcraft_conformance.harness.loop import bounded
@@ -137,13 +137,18 @@ async def _each(bench: AdapterBench, programs: list[Program]) -> dict[str, Findi
 
 async def _one(bench: AdapterBench, program: Program) -> Findings:
     """Run a program on a fresh scope; what ends it early is found of every clause that it had not judged."""
-    findings = Findings()
+    findings, passed_by = Findings(), False
     try:
         async with scope_of(bench) as rig:
-            await program.run(rig, findings)
+            try:
+                await program.run(rig, findings)
+            finally:
+                passed_by = rig.is_passed_by
     except (ClauseViolation, Inconclusive, Unobservable) as problem:
         for clause in program.clauses:
             findings.problems.setdefault(clause, problem)
+    if passed_by:
+        return Findings(dict.fromkeys(program.clauses, Unobservable(HANDLED_INSIDE)))
     return findings
 
 
