@@ -11,6 +11,7 @@ from typing import Any
 from flowcraft_conformance.checking.drawing import draw_time_line
 from flowcraft_conformance.checking.history import Operation, count_overlapping
 from flowcraft_conformance.checking.models import KeyValueModel, ValueCall
+from flowcraft_conformance.contract.keys import OUTPUTS_PREFIX
 from flowcraft_conformance.contract.payloads import DeleteOp, SetOp
 from flowcraft_conformance.contract.verdicts import ClauseViolation
 from flowcraft_conformance.harness.calls import CallRecord
@@ -18,6 +19,7 @@ from flowcraft_conformance.harness.evidence import draw
 from flowcraft_conformance.harness.process_races import Round, race_processes
 from flowcraft_conformance.harness.races import judge_history
 from flowcraft_conformance.harness.spaces import ContextBench, ContextSpace
+from flowcraft_conformance.harness.workers.pool import WorkerPool
 from flowcraft_conformance.harness.workers.wire import PlannedCall
 from flowcraft_conformance.suites.suite import checks
 from flowcraft_conformance.suites.survivors import require_survivors, written_by
@@ -26,6 +28,8 @@ PROCESSES = 3
 IN_A_ROW = 4
 """Calls of one process in one round: where each takes microseconds, one alone would meet no other."""
 _MOST_NEW_RUNS = 10
+_LONG_ROW = 80
+"""Calls of one process in the last round: a log of changes is made shorter after a hundred or more."""
 
 Writer = Callable[[Mapping[str, Any], random.Random], PlannedCall]
 """The values to write, and dice -> a call that writes them."""
@@ -36,32 +40,17 @@ class ContextProcesses:
 
     @checks("CTX-RUN-01")
     def test_another_process_sees_each_completed_write(self, flowcraft_context_bench: ContextBench) -> None:
-        """In each round one process writes, and then, once it has had the time, the others look."""
+        """In each round one process writes, and then, once it has had the time, the others look.
+
+        The second key is one of the runtime's own: a cache may hold such keys alone, for an output is written once.
+        """
         pool = flowcraft_context_bench.settings.surroundings.pool()
 
         async def body(space: ContextSpace) -> None:
             dice = flowcraft_context_bench.random()
             await space.client()  # it removes the keys afterwards
-
-            def rounds(attempt: int) -> list[Round]:
-                planned: list[Round] = []
-                for number in range(space.profile.rounds):
-                    turn = number % PROCESSES
-                    write = _one_write("k", f"w{attempt}.{number}", dice)
-                    looks = [_one_look("k", dice) for _ in range(2)]
-                    planned.append(Round(space.run_id(), [[write] if one == turn else [] for one in range(PROCESSES)]))
-                    planned.append(Round(space.run_id(), [looks] * PROCESSES))
-                return planned
-
-            seen: list[Operation] = []
-
-            async def judge(_rounds: Sequence[Round], records: Sequence[list[CallRecord]]) -> int:
-                new = [_on_key(record, "k") for calls in records for record in calls]
-                seen.extend(new)
-                judge_history(space, seen, KeyValueModel())
-                return _looks_after_others(new)
-
-            await race_processes(space, pool, rounds, judge)
+            for key in ("k", f"{OUTPUTS_PREFIX}k"):
+                await _writes_and_looks(space, pool, key, dice)
 
         flowcraft_context_bench.run(body)
 
@@ -92,6 +81,30 @@ class ContextProcesses:
             return overlapping_in_rounds(records)
 
         _race_on_keys_of_each_round(flowcraft_context_bench, calls, judge)
+
+
+async def _writes_and_looks(space: ContextSpace, pool: WorkerPool, key: str, dice: random.Random) -> None:
+    """Half of the profile's rounds on one key."""
+
+    def rounds(attempt: int) -> list[Round]:
+        planned: list[Round] = []
+        for number in range(space.profile.rounds // 2):
+            turn = number % PROCESSES
+            write = _one_write(key, f"w{attempt}.{number}", dice)
+            looks = [_one_look(key, dice) for _ in range(2)]
+            planned.append(Round(space.run_id(), [[write] if one == turn else [] for one in range(PROCESSES)]))
+            planned.append(Round(space.run_id(), [looks] * PROCESSES))
+        return planned
+
+    seen: list[Operation] = []
+
+    async def judge(_rounds: Sequence[Round], records: Sequence[list[CallRecord]]) -> int:
+        new = [_on_key(record, key) for calls in records for record in calls]
+        seen.extend(new)
+        judge_history(space, seen, KeyValueModel())
+        return _looks_after_others(new)
+
+    await race_processes(space, pool, rounds, judge)
 
 
 def _race_on_keys_of_each_round(
@@ -150,7 +163,7 @@ def race_disjoint_writers(bench: ContextBench, write: Writer) -> None:
                 for number in range(min(space.profile.rounds // 2, _MOST_NEW_RUNS))
             ]
             dice.shuffle(both := [*planned, *new])
-            return both
+            return [*both, _own_keys(space.run_id("existing"), f"a{attempt}long", _LONG_ROW, write, dice)]
 
         written: dict[str, dict[str, Any]] = {space.run_id("existing"): {"before": "kept"}}
 

@@ -13,12 +13,15 @@ from flowcraft_conformance.suites.jobs_delivery import PEACE
 from flowcraft_conformance.suites.jobs_life import CLOSING, CYCLES, STARTING, coming_back
 from flowcraft_conformance.suites.jobs_messages import BAD
 from flowcraft_conformance.suites.jobs_processes import crowd_of_processes, killed
-from flowcraft_conformance.suites.jobs_results import LONG_REASON
-from flowcraft_conformance.suites.jobs_workers import BUSY, CROWD
+from flowcraft_conformance.suites.jobs_put_back import PUT_BACK
+from flowcraft_conformance.suites.jobs_results import ALIKE, LARGE_RESULT, LONG_REASON
+from flowcraft_conformance.suites.jobs_workers import BACKLOG, BUSY, CROWD
 from flowcraft_conformance.suites.jobs_workflows import killed_processes, many_processes, many_workers, poisoned
 from flowcraft_conformance.suites.suite import Suite, checks
 
-TOGETHER: tuple[Program, ...] = (PEACE, BUSY, CROWD, BAD, STARTING, CLOSING, LONG_REASON)
+TOGETHER: tuple[Program, ...] = (
+    PEACE, PUT_BACK, BUSY, BACKLOG, CROWD, BAD, STARTING, CLOSING, LONG_REASON, LARGE_RESULT, ALIKE
+)  # fmt: skip
 """Programs that share one wait."""
 
 
@@ -51,6 +54,22 @@ class JobSuite(Suite):
     def test_jobs_arrive_unchanged(self, flowcraft_adapter_bench: AdapterBench) -> None:
         judge_by(flowcraft_adapter_bench, PEACE, TOGETHER, "JOB-RT-01")
 
+    @checks("JOB-RT-01")
+    def test_waiting_behind_slow_jobs_uses_up_no_attempt(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        judge_by(flowcraft_adapter_bench, BACKLOG, TOGETHER, "JOB-RT-01")
+
+    @checks("JOB-LOSS-01")
+    def test_a_job_enqueued_while_it_is_worked_at_comes_again(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        judge_by(flowcraft_adapter_bench, PUT_BACK, TOGETHER, "JOB-LOSS-01")
+
+    @checks("JOB-NACK-01")
+    def test_a_job_may_be_deferred_often_and_for_long(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        judge_by(flowcraft_adapter_bench, PUT_BACK, TOGETHER, "JOB-NACK-01")
+
+    @checks("DLQ-01")
+    def test_what_could_not_be_given_up_is_given_up_later(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        judge_by(flowcraft_adapter_bench, PUT_BACK, TOGETHER, "DLQ-01")
+
     @checks("JOB-LOSS-01")
     def test_every_job_is_delivered(self, flowcraft_adapter_bench: AdapterBench) -> None:
         judge_by(flowcraft_adapter_bench, PEACE, TOGETHER, "JOB-LOSS-01")
@@ -58,6 +77,10 @@ class JobSuite(Suite):
     @checks("JOB-ACK-01")
     def test_a_job_that_is_done_does_not_come_back(self, flowcraft_adapter_bench: AdapterBench) -> None:
         judge_by(flowcraft_adapter_bench, PEACE, TOGETHER, "JOB-ACK-01")
+
+    @checks("JOB-ACK-01")
+    def test_waiting_behind_slow_jobs_makes_no_copies(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        judge_by(flowcraft_adapter_bench, BACKLOG, TOGETHER, "JOB-ACK-01")
 
     @checks("JOB-NACK-01")
     def test_a_job_that_raised_or_was_deferred_comes_again(self, flowcraft_adapter_bench: AdapterBench) -> None:
@@ -115,6 +138,14 @@ class JobSuite(Suite):
     @checks("RESULT-02")
     def test_a_client_reads_the_whole_reason(self, flowcraft_adapter_bench: AdapterBench) -> None:
         judge_by(flowcraft_adapter_bench, LONG_REASON, TOGETHER, "RESULT-02")
+
+    @checks("RESULT-01")
+    def test_a_client_reads_the_whole_of_a_large_result(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        judge_by(flowcraft_adapter_bench, LARGE_RESULT, TOGETHER, "RESULT-01")
+
+    @checks("KEY-01")
+    def test_a_client_reads_the_result_of_its_own_run(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        judge_by(flowcraft_adapter_bench, ALIKE, TOGETHER, "KEY-01")
 
     @checks("DLV-MULTI-01")
     def test_workflows_end_the_same_on_several_workers(self, flowcraft_adapter_bench: AdapterBench) -> None:

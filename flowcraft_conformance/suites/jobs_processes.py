@@ -9,12 +9,14 @@ import time
 from flowcraft_conformance.contract.payloads import JobPayload
 from flowcraft_conformance.contract.verdicts import Inconclusive
 from flowcraft_conformance.harness.live.crew import Crew, at_work
+from flowcraft_conformance.harness.live.inside import DEFERRED
 from flowcraft_conformance.harness.live.rig import Rig
 from flowcraft_conformance.harness.live.together import Findings, Program
 from flowcraft_conformance.suites.jobs_workers import MOMENT_SECONDS, WAVE, WAVE_SECONDS
 
 _HELD_SECONDS = 3600.0
 _JOBS = 2
+_DEFERRED_SECONDS = 2.0
 _LATE_SECONDS = 2.0
 """A machine may be busy: so much later than declared is not late."""
 _TAKEN_AHEAD_SECONDS = 0.2
@@ -22,15 +24,21 @@ _PROCESSES = 2
 
 
 def killed(crew: Crew) -> Program:
-    """A process is killed with a job in its handler, and perhaps with others that it has taken ahead."""
+    """A process is killed with a job in its handler, another one that it has put back, and perhaps others that it has
+    taken ahead.
+    """
 
     async def run(rig: Rig, findings: Findings) -> None:
         jobs = [JobPayload(f"held {number}", "flow", "n") for number in range(_JOBS)]
-        async with at_work(crew, 1, rig.harness.scope, rig.patience, seconds=_HELD_SECONDS) as (victim,):
+        deferred = JobPayload("deferred", "flow", DEFERRED)
+        conduct = {"seconds": _HELD_SECONDS, "deferred_seconds": _DEFERRED_SECONDS}
+        async with at_work(crew, 1, rig.harness.scope, rig.patience, **conduct) as (victim,):
             client = await rig.client()
-            await rig.enqueue(client, jobs)
+            await rig.enqueue(client, [deferred])
             if not await rig.until(lambda: bool(victim.look())):
                 raise Inconclusive("no job was delivered to a worker process")
+            await rig.enqueue(client, jobs)
+            await rig.until(lambda: len(victim.look()) > 1)
             await asyncio.sleep(_TAKEN_AHEAD_SECONDS)
             await rig.worker("the other worker")
             victim.kill()
@@ -47,6 +55,14 @@ def killed(crew: Crew) -> Program:
                 sure=True,
             )
             return
+        if await rig.delivered([deferred]):
+            findings.broken(
+                "JOB-CRASH-01",
+                f"a job that a worker process had put back for {_DEFERRED_SECONDS:g} s was never delivered once that "
+                "process was killed: nothing but its memory knew of the job",
+                rig.told(),
+                sure=True,
+            )
         took = max(rig.notes.of(job)[0].began for job in jobs) - died
         if took > declared + _LATE_SECONDS:
             findings.broken(

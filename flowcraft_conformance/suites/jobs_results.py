@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 
 from flowcraft_conformance.checking.blueprints import flow, node
 from flowcraft_conformance.checking.drawing import shorten
 from flowcraft_conformance.checking.json_values import same_json
+from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.contract.payloads import FinalResult
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
 from flowcraft_conformance.harness.live.flows import LiveFlows, LiveRun
@@ -18,14 +20,57 @@ from flowcraft_conformance.harness.oracle import only_outcome
 
 _LONG = "the ledger of 2026 is closed: " + "entry, " * 300 + "and 'größe' is no column"
 """More than a careless column holds."""
-_CLAUSE = "RESULT-02"
+_LARGE_BYTES = 300_000
+"""More than a message of SQS holds."""
+_ALIKE = ("order-a", "order-A", "order-à", "Order-a")
 
 
 async def _long_reason(rig: Rig, findings: Findings) -> None:
-    """One worker, and a run that fails for a reason of some length."""
-    blueprint = flow("long-reason", node("b", "fail", message=_LONG), "a>b")
+    """A run that fails for a reason of some length."""
+    published, read = await _ended(rig, flow("long-reason", node("b", "fail", message=_LONG), "a>b"))
+    for one in read:
+        if not _same(one, published):
+            findings.broken("RESULT-02", _of_a_text("reason", published[0].reason, one.reason), sure=True)
+
+
+async def _large_result(rig: Rig, findings: Findings) -> None:
+    """A run whose outputs are larger than a message of many a queue."""
+    size = min(_LARGE_BYTES, (rig.capabilities.max_value_bytes or 2 * _LARGE_BYTES) // 2)
+    published, read = await _ended(rig, flow("large-result", node("a", "constant", value="0123456789" * (size // 10))))
+    for one in read:
+        if not _same(one, published):
+            want, got = (json.dumps(each.to_wire(), ensure_ascii=False) for each in (published[0], one))
+            findings.broken("RESULT-01", _of_a_text("result", want, got), sure=True)
+
+
+async def _alike(rig: Rig, _findings: Findings) -> None:
+    """Runs whose ids a careless table takes for one, each of which ends in its own way."""
+    stem = uuid.uuid4().hex[:6]
+    runs = [
+        await _run(flow(f"alike-{number}", node("a", "fail" if number % 2 else "constant", value=number)), name + stem)
+        for number, name in enumerate(_ALIKE)
+    ]
+    flows = LiveFlows(rig, runs)
+    client = await flows.worker()
+    await flows.start(client)
+    await flows.wait(lambda: flows.noted, _nothing)
+    await flows.judge(
+        client, lambda: flows.noted, f"beside runs whose ids look alike ({', '.join(repr(run.run_id) for run in runs)})"
+    )
+
+
+async def _run(blueprint: WorkflowBlueprint, run_id: str) -> LiveRun:
     allowed = await asyncio.to_thread(lambda: asyncio.run(only_outcome(blueprint, kit_registry)))
-    flows = LiveFlows(rig, [LiveRun(f"long-reason-{uuid.uuid4().hex[:6]}", blueprint, allowed)])
+    return LiveRun(run_id, blueprint, allowed)
+
+
+async def _ended(rig: Rig, blueprint: WorkflowBlueprint) -> tuple[list[FinalResult], list[FinalResult]]:
+    """What was published of a run on one worker, and what a client reads.
+
+    Raises:
+        Inconclusive: the run did not end.
+    """
+    flows = LiveFlows(rig, [await _run(blueprint, f"{blueprint.id}-{uuid.uuid4().hex[:6]}")])
     client = await flows.worker()
     await flows.start(client)
     await flows.wait(lambda: flows.noted, _nothing)
@@ -33,8 +78,7 @@ async def _long_reason(rig: Rig, findings: Findings) -> None:
     published = [FinalResult.from_wire(one["result"]) for one in flows.noted if one["what"] == "published"]
     if not published:
         raise Inconclusive("the run did not end, which is DLV-MULTI-01's to judge")
-    for one in read:
-        _judge(one, published, findings)
+    return published, read
 
 
 async def _read(rig: Rig, run_id: str) -> list[FinalResult]:
@@ -48,20 +92,22 @@ async def _read(rig: Rig, run_id: str) -> list[FinalResult]:
     return found
 
 
-def _judge(read: FinalResult, published: list[FinalResult], findings: Findings) -> None:
-    if any(same_json(read.to_wire(), one.to_wire()) for one in published):
-        return
-    want = published[0].reason or ""
-    got = read.reason or ""
-    told = f"a reason of {len(want)} characters was published, and a client reads "
+def _same(read: FinalResult, published: list[FinalResult]) -> bool:
+    return any(same_json(read.to_wire(), one.to_wire()) for one in published)
+
+
+def _of_a_text(what: str, want: str | None, got: str | None) -> str:
+    want, got = want or "", got or ""
+    told = f"a {what} of {len(want)} characters was published, and a client reads "
     if want.startswith(got) and got:
-        findings.broken(_CLAUSE, f"{told}the first {len(got)} of them, up to {got[-30:]!r}", sure=True)
-    else:
-        findings.broken(_CLAUSE, f"{told}{shorten(got, 200)}, want {shorten(want, 200)}", sure=True)
+        return f"{told}the first {len(got)} of them, up to {got[-30:]!r}"
+    return f"{told}{shorten(got, 200)}, want {shorten(want, 200)}"
 
 
 async def _nothing() -> None:
     return
 
 
-LONG_REASON = Program("long reason", (_CLAUSE,), _long_reason)
+LONG_REASON = Program("long reason", ("RESULT-02",), _long_reason)
+LARGE_RESULT = Program("large result", ("RESULT-01",), _large_result)
+ALIKE = Program("alike", ("KEY-01",), _alike)

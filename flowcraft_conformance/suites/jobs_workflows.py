@@ -7,6 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from flowcraft_conformance.checking.blueprints import EXAMPLES, flow, wide_join
@@ -31,6 +32,8 @@ _PROCESSES = 2
 _MOMENTS = 24
 """A job of the reference runtime has about so many; one that has fewer is met at its end."""
 _KILLED = ("diamond-and-on", "any-of-three", "transform", "action", "two-sinks")
+_AFTER_ENQUEUEING = 4
+"""By then the reference runtime has noted that its successors are on the queue, and has not yet returned."""
 _MOST_KILLS = {"quick": 2, "standard": 3, "thorough": 3}
 _ROUNDS = {"quick": 1, "standard": 1, "thorough": 8}
 _MOST_POISONED = 6
@@ -156,22 +159,25 @@ def poisoned(bench: AdapterBench, crew: Crew) -> Program:
 
 
 def _fates(runs: Sequence[LiveRun], dice: random.Random, crew: Crew, kills: int) -> list[Fate]:
-    """Kills in different runs, the first of them soon after a job that has successors, and one stop."""
-    chosen = dice.sample(list(runs), min(kills + 1, len(runs)))
-    return [_fate(run, dice, crew, after=number == 0, stops=number == kills) for number, run in enumerate(chosen)]
+    """Kills and a stop, each in another run: after a job that has successors and the moment at which its first one is
+    on the queue, soon after such a job, and anywhere.
+    """
+    chosen = dice.sample(list(runs), min(kills + 2, len(runs)))
+    return [
+        replace(_fate(chosen[0], dice, crew, has_successors=True), moments=_AFTER_ENQUEUEING, enqueued=True),
+        replace(_fate(chosen[1], dice, crew, has_successors=True), after_seconds=dice.uniform(0.02, 0.2)),
+        *[_fate(run, dice, crew) for run in chosen[2:-1]],
+        replace(_fate(chosen[-1], dice, crew), stops=True),
+    ]
 
 
-def _fate(run: LiveRun, dice: random.Random, crew: Crew, *, after: bool, stops: bool) -> Fate:
-    sources = {edge.source for edge in run.blueprint.edges}
-    nodes = [name for name in always_run(run.allowed) if not after or name in sources]
-    return Fate(
-        run.run_id,
-        dice.choice(nodes),
-        dice.randrange(_MOMENTS),
-        stops,
-        token=str(crew.folder / f"met-{uuid.uuid4().hex[:10]}"),
-        after_seconds=dice.uniform(0.02, 0.2) if after else None,
-    )
+def _fate(run: LiveRun, dice: random.Random, crew: Crew, *, has_successors: bool = False) -> Fate:
+    targets = [edge.target for edge in run.blueprint.edges]
+    # Before a join it depends on who comes last whether a job enqueues anything.
+    sources = {edge.source for edge in run.blueprint.edges if targets.count(edge.target) == 1}
+    nodes = [name for name in always_run(run.allowed) if not has_successors or name in sources]
+    token = str(crew.folder / f"met-{uuid.uuid4().hex[:10]}")
+    return Fate(run.run_id, dice.choice(nodes), dice.randrange(_MOMENTS), stops=False, token=token)
 
 
 def _told(entries: Sequence[dict[str, Any]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,6 +20,11 @@ from flowcraft_conformance.suites.survivors import require_survivors
 
 _OTHERS = 200
 """Keys that stand between those that are watched: more than a page of most backends."""
+
+_WRITERS = 4
+_IN_A_ROW = 150
+_LEAST_IN_A_ROW = 20
+_OWN_KEYS = 7
 
 
 class PatchRaces:
@@ -64,6 +70,30 @@ class PatchRaces:
                 await clients[0].to_dict()
                 run = "an existing run" if existing else "a new run"
                 require_survivors(space, calls, space.recorder.records[-1], want, "clients", run)
+
+        flowcraft_context_bench.run(body)
+
+    @checks("PATCH-RACE-01")
+    def test_hundreds_of_patches_of_one_run_all_survive(self, flowcraft_context_bench: ContextBench) -> None:
+        """What is kept as a log of changes is made shorter now and then, and then it is read and written as a whole."""
+
+        async def body(space: ContextSpace) -> None:
+            clients = await space.clients(_WRITERS, space.run_id())
+            until = time.monotonic() + space.profile.search_seconds
+            wrote = await start_together(
+                [_patch_again_and_again(client, until) for client in clients], dice=flowcraft_context_bench.random()
+            )
+            patches = len(space.recorder.records)
+            space.recorder.records.clear()
+            got = await clients[0].to_dict()
+            want = {key: value for written in wrote for key, value in written.items()}
+            lost = [key for key in want if got.get(key) != want[key]]
+            if lost or len(got) != len(want):
+                key = next(iter(lost), None) or min(set(got) - set(want))
+                raise ClauseViolation(
+                    f"after {patches} patches of {_WRITERS} clients on keys of their own, {len(lost)} of {len(want)} "
+                    f"keys do not have what was written last: {key!r} is {got.get(key)!r}, want {want.get(key)!r}"
+                )
 
         flowcraft_context_bench.run(body)
 
@@ -132,6 +162,22 @@ def _watches(
                 raise ClauseViolation(
                     f"a reader saw half a patch: {half}", show_race(space, watched.short(look), records)
                 )
+
+    return calls
+
+
+def _patch_again_and_again(client: ContextClient, until: float) -> Callable[[], Awaitable[dict[str, int]]]:
+    """So many patches of few keys, as long as there is time; what was written last."""
+
+    async def calls() -> dict[str, int]:
+        written: dict[str, int] = {}
+        for number in range(_IN_A_ROW):
+            if number >= _LEAST_IN_A_ROW and time.monotonic() > until:
+                break
+            key = f"w{client.number}k{number % _OWN_KEYS}"
+            await client.patch([SetOp(key, number)])
+            written[key] = number
+        return written
 
     return calls
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from flowcraft_conformance.checking.blueprints import flow, node, wide_join
@@ -97,7 +98,8 @@ class WorkflowRules:
         bench = flowcraft_adapter_bench
         for blueprint in _RETRIES:
             before = blueprint.to_dict()
-            bench.plain(scenario_of(blueprint), also=_attempts_as_configured)
+            scenario = replace(scenario_of(blueprint), attempts=bench.settings.capabilities.queue_attempts)
+            bench.plain(scenario, also=_attempts_as_configured)
             if blueprint.to_dict() != before:
                 raise ClauseViolation(f"running blueprint {blueprint.id!r} has changed it")
         bench.search(examples("retry", "fallback"), (Kind.DUPLICATE, Kind.CRASH))
@@ -106,6 +108,7 @@ class WorkflowRules:
 _RETRIES: tuple[WorkflowBlueprint, ...] = (
     flow("retry-enough", node("b", "flaky", failures=2, config=NodeConfig(max_retries=3)), "a>b b>c"),
     flow("retry-too-few", node("b", "flaky", failures=2, config=NodeConfig(max_retries=2)), "a>b b>c"),
+    flow("retry-often", node("b", "flaky", failures=6, config=NodeConfig(max_retries=8)), "a>b b>c"),
     flow("retry-none", node("b", "flaky", failures=1), "a>b b>c"),
     flow("retry-delay", node("b", "flaky", failures=2, config=NodeConfig(max_retries=3, retry_delay=5000)), "a>b b>c"),
     flow("timeout", node("b", "slow", seconds=100, config=NodeConfig(timeout=2000)), "a>b b>c"),
@@ -117,8 +120,8 @@ _RETRIES: tuple[WorkflowBlueprint, ...] = (
     flow("fallback-fails-too", node("b", "fail", config=NodeConfig(fallback="f")), node("f", "fail"), "a>b b>c"),
 )  # fmt: skip
 _RUNS = {
-    "retry-enough": 3, "retry-too-few": 2, "retry-none": 1, "retry-delay": 3, "timeout": 1, "in-time": 1,
-    "timeout-then-fallback": 1, "retries-then-fallback": 3, "fallback-fails-too": 1,
+    "retry-enough": 3, "retry-too-few": 2, "retry-often": 7, "retry-none": 1, "retry-delay": 3, "timeout": 1,
+    "in-time": 1, "timeout-then-fallback": 1, "retries-then-fallback": 3, "fallback-fails-too": 1,
 }  # fmt: skip
 _DELAY_SECONDS = 5.0
 

@@ -34,6 +34,7 @@ class Delivering(Turns, ABC):
         self.choices: list[int] = []
         """Of each delivery how many jobs were due."""
         self._order = list(order)
+        self._attempts = min(scenario.attempts or MOST_ATTEMPTS, MOST_ATTEMPTS)
         self._workers: list[Worker] = []
         self._standing: list[tuple[Worker, asyncio.Future[Any]]] = []
         self._interleaved: list[asyncio.Future[Any]] = []
@@ -111,7 +112,7 @@ class Delivering(Turns, ABC):
     async def deliver(self, job: JobPayload, *, hold_at: int | None = None) -> None:
         """Deliver a job to a free worker and see to what its outcome asks for."""
         worker = await self._worker()
-        job = replace(job, is_last_attempt=job.attempt >= MOST_ATTEMPTS)
+        job = replace(job, is_last_attempt=job.attempt >= self._attempts)
         delivery = Delivery(len(self.deliveries), job, worker.number, hold_at=hold_at)
         self.deliveries.append(delivery)
         worker.delivery, worker.beside = delivery, None
@@ -172,7 +173,7 @@ class Delivering(Turns, ABC):
         elif isinstance(error, JobDeferred):
             delivery.outcome = "deferred"
             self.queue.append(Queued(delivery.job, now + max(error.delay_seconds, 0.001)))
-        elif delivery.job.attempt < MOST_ATTEMPTS:
+        elif delivery.job.attempt < self._attempts:
             delivery.outcome = "raised"
             self.queue.append(Queued(again, now))
         else:

@@ -44,6 +44,8 @@ class Scenario:
     """What the workers know, by turns; empty: the same as the client."""
     workers: int = 2
     """How many take turns; others are hired where all of them are at work."""
+    attempts: int | None = None
+    """Deliveries of one job that raises, where they are fewer than the captured queue's own bound."""
     watch_outputs: bool = False
     """Whether each execution is to be noted with the outputs that were stored when it began."""
     ttls: CoordinationTtls = field(default_factory=CoordinationTtls)

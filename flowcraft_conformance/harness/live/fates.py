@@ -21,7 +21,8 @@ class Fate:
     """One signal: at the first delivery of this job, after so many beginnings and ends of calls, or else at its end.
 
     ``after_seconds``: where given, so long after the end of the job instead, when it is acknowledged: what was only in
-    a buffer by then is lost. ``token`` is a file that whoever meets this fate makes, so that nobody meets it twice.
+    a buffer by then is lost. ``enqueued``: moments are counted from when the job had put its first successor on the
+    queue. ``token`` is a file that whoever meets this fate makes, so that nobody meets it twice.
     """
 
     run_id: str
@@ -30,6 +31,7 @@ class Fate:
     stops: bool
     token: str
     after_seconds: float | None = None
+    enqueued: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As a worker process reads it."""
@@ -46,6 +48,8 @@ class _Job:
     run_id: str
     node_id: str
     moments: int = 0
+    enqueued_at: int | None = None
+    """The moment at which its first successor was on the queue."""
 
 
 _current: ContextVar[_Job | None] = ContextVar("flowcraft_live_job", default=None)
@@ -67,18 +71,22 @@ class Fates:
         """A job begins, in the caller's task and in those that it makes."""
         _current.set(_Job(run_id, node_id))
 
-    def moment(self, *, last: bool = False) -> None:
-        """A call of the current job begins or ends; ``last``: the job is about to end."""
+    def moment(self, *, last: bool = False, enqueued: bool = False) -> None:
+        """A call of the current job begins or ends; ``last``: the job is about to end. ``enqueued``: it has put
+        another one on the queue.
+        """
         job = _current.get()
         if job is None:
             return
+        if enqueued and job.enqueued_at is None:
+            job.enqueued_at = job.moments
         for fate in self._fates:
             if (fate.run_id, fate.node_id) != (job.run_id, job.node_id):
                 continue
             if fate.after_seconds is not None:
                 if last:
                     asyncio.get_running_loop().call_later(fate.after_seconds, self._meet, fate, job.moments)
-            elif last or job.moments >= fate.moments:
+            elif last or _is_reached(fate, job):
                 self._meet(fate, job.moments)
         job.moments += 1
 
@@ -111,6 +119,11 @@ class _Mortal:
             return result
 
         return call
+
+
+def _is_reached(fate: Fate, job: _Job) -> bool:
+    since = job.enqueued_at if fate.enqueued else 0
+    return since is not None and job.moments - since >= fate.moments
 
 
 def _take(token: str) -> bool:

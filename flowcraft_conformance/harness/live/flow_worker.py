@@ -55,7 +55,7 @@ def _note_calls(adapter: DistributedAdapter, note: Note, fates: Fates) -> None:
     async def enqueue_job(job: JobPayload) -> None:
         fates.moment()
         await enqueue(job)
-        fates.moment()
+        fates.moment(enqueued=True)
 
     async def publish_final_result(run_id: str, result: FinalResult) -> None:
         fates.moment()

@@ -12,7 +12,7 @@ from typing import Any
 
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.contract.options import AdapterOptions, RuntimeOptions
-from flowcraft_conformance.contract.payloads import JobPayload
+from flowcraft_conformance.contract.payloads import JobDeferred, JobPayload
 from flowcraft_conformance.contract.protocols import DistributedAdapter
 from flowcraft_conformance.harness.captured.records import QuietLogger
 from flowcraft_conformance.harness.errors import describe_error
@@ -21,6 +21,7 @@ from flowcraft_conformance.harness.live.flow_worker import make_flow_adapter
 from flowcraft_conformance.harness.workers.clients import harness_of
 
 _CLOSE_SECONDS = 5.0
+DEFERRED = "deferred"
 
 
 class LiveWorker:
@@ -42,7 +43,8 @@ class LiveWorker:
             else:
                 options = AdapterOptions(RuntimeOptions(logger=QuietLogger()), await harness.create_store())
                 adapter = await harness.create_adapter(options)
-                adapter.handle_job = self._handler(command["seconds"])  # type: ignore[method-assign]
+                handler = self._handler(command["seconds"], command.get("deferred_seconds"))
+                adapter.handle_job = handler  # type: ignore[method-assign]
             self._adapters.append(adapter)
             await adapter.start()
         except Exception as error:
@@ -58,9 +60,13 @@ class LiveWorker:
         self._adapters.clear()
         return {"resting": True}
 
-    def _handler(self, seconds: float) -> Any:
+    def _handler(self, seconds: float, deferred_seconds: float | None) -> Any:
+        """One that takes so long; jobs of the node DEFERRED it puts back, where it is told for how long."""
+
         async def handle(job: JobPayload) -> None:
             self._note({"what": "job", "run": job.run_id, "node": job.node_id, "at": time.monotonic()})
+            if job.node_id == DEFERRED and deferred_seconds is not None:
+                raise JobDeferred(deferred_seconds)
             await asyncio.sleep(seconds)
 
         return handle

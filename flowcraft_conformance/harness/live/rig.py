@@ -72,6 +72,9 @@ class Notes:
     deliveries: list[Delivery] = field(default_factory=list)
     given_up: list[tuple[JobPayload, str]] = field(default_factory=list)
     by_job: dict[Ids, list[Delivery]] = field(default_factory=dict)
+    refuses: str | None = None
+    """The node whose job cannot be given up at the first try."""
+    refused_at: float = 0.0
     contexts_made: bool = False
     """Whether a worker with a handler of the kit's, which needs no context, has made one: its own handler ran."""
 
@@ -142,6 +145,9 @@ class Rig:
 
         async def abandon(job: JobPayload, reason: str) -> None:
             self.notes.given_up.append((job, reason))
+            if job.node_id == self.notes.refuses and not self.notes.refused_at:
+                self.notes.refused_at = time.monotonic()
+                raise ConnectionError("the connection was lost")
 
         def create_context(run_id: str) -> IAsyncContext:
             self.notes.contexts_made = True
