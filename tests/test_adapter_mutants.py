@@ -17,12 +17,13 @@ from tests.mutants.adapters_clients import CLIENTS
 from tests.mutants.adapters_delivery import REDELIVERED
 from tests.mutants.adapters_dynamic import DYNAMICS
 from tests.mutants.adapters_joins import JOINS
+from tests.mutants.adapters_memory import MEMORY
 from tests.mutants.adapters_rarely import RARELY, FallbackHasNoOutput
 from tests.mutants.adapters_rules import RULES
 from tests.mutants.adapters_surface import SURFACE
 from tests.support import PATIENT, UNHURRIED, judge_adapter, opened_adapter
 
-MUTANTS = (*PLANTED, *RULES, *JOINS, *CLIENTS, *DYNAMICS, *SURFACE, *REDELIVERED, *RARELY)
+MUTANTS = (*PLANTED, *RULES, *JOINS, *CLIENTS, *DYNAMICS, *SURFACE, *REDELIVERED, *RARELY, *MEMORY)
 CLAUSES = sorted(set(checks_of(WorkflowSuite).values()))
 
 

@@ -16,13 +16,14 @@ from flowcraft_conformance.suites.jobs import JobSuite
 from flowcraft_conformance.suites.suite import checks_of
 from tests.mutants.adapters_queue import QueueMutant, harness_of
 from tests.mutants.adapters_queue_delivery import DELIVERY
+from tests.mutants.adapters_queue_kept import QUEUES_KEPT
 from tests.mutants.adapters_queue_life import LIFE
 from tests.mutants.adapters_queue_processes import PROCESSES, ProcessMutant
 from tests.mutants.adapters_queue_rarely import QUEUES_RARELY
 from tests.mutants.adapters_queue_workers import WORKERS
 from tests.support import judge_adapter, opened_adapter
 
-QUEUES = (*DELIVERY, *WORKERS, *LIFE)
+QUEUES = (*DELIVERY, *WORKERS, *LIFE, *QUEUES_KEPT)
 
 
 @pytest.fixture(autouse=True)

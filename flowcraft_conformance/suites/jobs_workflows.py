@@ -32,8 +32,9 @@ _PROCESSES = 2
 _MOMENTS = 24
 """A job of the reference runtime has about so many; one that has fewer is met at its end."""
 _KILLED = ("diamond-and-on", "any-of-three", "transform", "action", "two-sinks")
-_AFTER_ENQUEUEING = 4
-"""By then the reference runtime has noted that its successors are on the queue, and has not yet returned."""
+_MOMENTS_A_SUCCESSOR = 2
+"""Counted from when the first is on the queue: then the reference runtime has noted that all are, and has not yet
+returned."""
 _MOST_KILLS = {"quick": 2, "standard": 3, "thorough": 3}
 _ROUNDS = {"quick": 1, "standard": 1, "thorough": 8}
 _MOST_POISONED = 6
@@ -163,8 +164,10 @@ def _fates(runs: Sequence[LiveRun], dice: random.Random, crew: Crew, kills: int)
     on the queue, soon after such a job, and anywhere.
     """
     chosen = dice.sample(list(runs), min(kills + 2, len(runs)))
+    told = _fate(chosen[0], dice, crew, has_successors=True)
+    successors = sum(edge.source == told.node_id for edge in chosen[0].blueprint.edges)
     return [
-        replace(_fate(chosen[0], dice, crew, has_successors=True), moments=_AFTER_ENQUEUEING, enqueued=True),
+        replace(told, moments=_MOMENTS_A_SUCCESSOR * successors, enqueued=True),
         replace(_fate(chosen[1], dice, crew, has_successors=True), after_seconds=dice.uniform(0.02, 0.2)),
         *[_fate(run, dice, crew) for run in chosen[2:-1]],
         replace(_fate(chosen[-1], dice, crew), stops=True),

@@ -9,6 +9,7 @@ from typing import ClassVar
 from flowcraft_conformance import (
     AdapterOptions,
     BaseDistributedAdapter,
+    Capabilities,
     FinalResult,
     IAsyncContext,
     JobDeferred,
@@ -29,6 +30,7 @@ class QueuelessAdapter(Queueless):
     """The reference adapter in memory, for captured runs: the kit is its queue."""
 
     breaks: ClassVar[str] = ""
+    capabilities: ClassVar[Capabilities] = Capabilities()
 
     def __init__(self, options: AdapterOptions, backend: MemoryBackend) -> None:
         super().__init__(options)
@@ -54,7 +56,8 @@ class QueuelessHarness(OnMemory):
 
 def harness_of(adapter: type[QueuelessAdapter]) -> type[QueuelessHarness]:
     """A harness class for one adapter."""
-    return type(f"{adapter.__name__}Harness", (QueuelessHarness,), {"adapter": adapter})
+    made = {"adapter": adapter, "capabilities": adapter.capabilities}
+    return type(f"{adapter.__name__}Harness", (QueuelessHarness,), made)
 
 
 class _CountingJoins(Joins):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 from bullmq.custom_errors import UnrecoverableError
 
-from flowcraft_conformance import AdapterOptions, JobPayload, redis_service
+from flowcraft_conformance import AdapterOptions, JobDeferred, JobPayload, redis_service
 from flowcraft_conformance.runtime.graph import Graph
 from flowcraft_conformance.runtime.joins import Joins
 from flowcraft_conformance.runtime.state import RunState
@@ -15,6 +16,8 @@ from reference_adapters.redis_bullmq import QueueSettings, RedisBullMQAdapter, R
 from reference_adapters.redis_bullmq.calls import RedisCalls
 from reference_adapters.redis_bullmq.queue import BullMQConsumer
 from tests.mutants.adapters_queue_workers import OwnArrivals
+
+_BATCH: ContextVar[list[JobPayload] | None] = ContextVar("batch", default=None)
 
 
 class ProcessMutant(RedisBullMQHarness):
@@ -91,6 +94,51 @@ class SendsJobsLater(ProcessMutant):
 
     breaks = "DLV-CRASH-02"
     adapter = _BackgroundAdapter
+
+
+class _InABatchAdapter(RedisBullMQAdapter):
+    async def handle_job(self, job: JobPayload) -> None:
+        batch: list[JobPayload] = []
+        token = _BATCH.set(batch)
+        try:
+            await super().handle_job(job)
+        finally:
+            _BATCH.reset(token)
+            for one in batch:
+                await super().enqueue_job(one)
+
+    async def enqueue_job(self, job: JobPayload) -> None:
+        batch = _BATCH.get()
+        if batch is None:
+            await super().enqueue_job(job)
+        else:
+            batch.append(job)
+
+
+class SendsJobsInABatch(ProcessMutant):
+    """What a job enqueues is sent when it is over, and dies with a process that is killed before that."""
+
+    breaks = "DLV-CRASH-02"
+    adapter = _InABatchAdapter
+
+
+class _TimersAdapter(RedisBullMQAdapter):
+    async def process_jobs(self, handler: Any) -> None:
+        async def deferring(job: JobPayload) -> None:
+            try:
+                await handler(job)
+            except JobDeferred as deferred:
+                loop = asyncio.get_running_loop()
+                loop.call_later(deferred.delay_seconds, lambda: loop.create_task(self.enqueue_job(job)))
+
+        await super().process_jobs(deferring)
+
+
+class KeepsDeferredJobsInTimers(ProcessMutant):
+    """A deferred job is acknowledged, and sent again by a timer of the process that had it."""
+
+    breaks = "JOB-CRASH-01"
+    adapter = _TimersAdapter
 
 
 class _StopsOnErrorAdapter(RedisBullMQAdapter):
@@ -175,6 +223,8 @@ PROCESSES: tuple[type[ProcessMutant], ...] = (
     LooksForStalledJobsOnceAnHour,
     AcknowledgesOnReceipt,
     SendsJobsLater,
+    SendsJobsInABatch,
+    KeepsDeferredJobsInTimers,
     StopsWhenItsServerGoes,
     OnlyLogsAJobThatKillsItsWorkers,
     CountsArrivalsInItsProcess,

@@ -109,6 +109,24 @@ class CachesReadsForAMoment(FileMutant):
             yield
 
 
+class CachesOutputs(FileMutant):
+    """An output is written once, so that a process which has read one need not read it again: in a loop it is not."""
+
+    breaks = "CTX-RUN-01"
+    cache: ClassVar[dict[tuple[Path, str], Any]] = {}
+
+    async def get(self, key: str) -> Any:
+        if not key.startswith("_outputs."):
+            return await super().get(key)
+        if (self.path, key) not in self.cache and (value := await super().get(key)) is not None:
+            self.cache[self.path, key] = value
+        return copy.deepcopy(self.cache.get((self.path, key)))
+
+    def write(self, state: dict[str, Any]) -> None:
+        super().write(state)
+        self.cache.clear()
+
+
 class FlushesLater(FileMutant):
     """A write is seen at once in its own process, and by the others soon after it was acknowledged."""
 
@@ -148,6 +166,44 @@ class WritesTwoFiles(FileMutant):
         written = self.path.with_suffix(".writing")
         written.write_text(json.dumps({key: value for key, value in state.items() if key.startswith("z")}))
         written.replace(self.path.with_suffix(".second"))
+
+
+class ShortensItsLogUnlocked(FileMutant):
+    """A log of changes beside the document: who finds it long writes it into the document, as it was a moment ago."""
+
+    breaks = "PATCH-RACE-01"
+    _LONG = 100
+
+    def _log(self) -> Path:
+        return self.path.with_suffix(".log")
+
+    def read(self) -> dict[str, Any]:
+        state = super().read()
+        for line in self._lines():
+            state |= json.loads(line)
+        return state
+
+    def _lines(self) -> list[str]:
+        return self._log().read_text().splitlines() if self._log().exists() else []
+
+    def write(self, state: dict[str, Any]) -> None:
+        super().write(state)
+        self._log().unlink(missing_ok=True)
+
+    async def patch(self, operations: Sequence[PatchOperation]) -> None:
+        require_json(operations)
+        if any(not isinstance(one, SetOp) for one in operations):
+            await super().patch(operations)
+            return
+        async with self.locked():
+            with self._log().open("a") as log:
+                log.write(json.dumps({one.key: one.value for one in operations if isinstance(one, SetOp)}) + "\n")
+            if len(self._lines()) < self._LONG:
+                return
+            state = self.read()
+        await asyncio.sleep(_ROUND_TRIP)
+        async with self.locked():
+            self.write(state)
 
 
 FILES = [found for found in FileMutant.__subclasses__() if "breaks" in vars(found)]
