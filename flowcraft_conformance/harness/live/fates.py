@@ -61,11 +61,16 @@ class Fates:
     def __init__(self, fates: list[Fate], note: Callable[[dict[str, Any]], None]) -> None:
         self._fates = fates
         self._note = note
+        self._may_stop = False
 
     @classmethod
     def read(cls, data: list[Mapping[str, Any]], note: Callable[[dict[str, Any]], None]) -> Fates:
         """The inverse of :meth:`Fate.to_json`, for many."""
         return cls([Fate(**one) for one in data], note)
+
+    def allow_stops(self) -> None:
+        """From now on: a process that was stopped before it has said that it works would never say so."""
+        self._may_stop = True
 
     def begin(self, run_id: str, node_id: str) -> None:
         """A job begins, in the caller's task and in those that it makes."""
@@ -91,7 +96,7 @@ class Fates:
         job.moments += 1
 
     def _meet(self, fate: Fate, moment: int) -> None:
-        if not _take(fate.token):
+        if (fate.stops and not self._may_stop) or not _take(fate.token):
             return
         what = "stops" if fate.stops else "dies"
         self._note({"what": what, "run": fate.run_id, "node": fate.node_id, "moment": moment})

@@ -21,6 +21,8 @@ from flowcraft_conformance.harness.live.flow_worker import make_flow_adapter
 from flowcraft_conformance.harness.workers.clients import harness_of
 
 _CLOSE_SECONDS = 5.0
+_ANSWERED_SECONDS = 0.05
+"""By then the answer that a command is done has been written."""
 DEFERRED = "deferred"
 
 
@@ -36,9 +38,9 @@ class LiveWorker:
         """Begin to take jobs of a scope; the answer comes once they are taken."""
         try:
             harness = harness_of(self._order, command["scope"])
+            fates = Fates.read(command.get("fates", []), self._note)
             if "blueprints" in command:
                 blueprints = [WorkflowBlueprint.from_dict(one) for one in command["blueprints"]]
-                fates = Fates.read(command["fates"], self._note)
                 adapter = await make_flow_adapter(harness, blueprints, QuietLogger(), self._note, fates)
             else:
                 options = AdapterOptions(RuntimeOptions(logger=QuietLogger()), await harness.create_store())
@@ -49,6 +51,7 @@ class LiveWorker:
             await adapter.start()
         except Exception as error:
             return {"failed": f"starting a worker raised {describe_error(error)}"}
+        asyncio.get_running_loop().call_later(_ANSWERED_SECONDS, fates.allow_stops)
         return {"working": True}
 
     async def rest(self) -> dict[str, Any]:
