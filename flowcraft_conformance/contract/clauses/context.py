@@ -220,6 +220,7 @@ CONTEXT: tuple[Clause, ...] = (
             "Cosmos DB at session consistency, where another client does not have the session token",
             "the context object caches what it has read",
             "writes are buffered until a flush or close",
+            "outputs are cached because one is written once, which in a loop it is not",
         ),
         checked_by=(
             "Programs of writes through one client, each followed by reads through another, also in another OS process "

@@ -21,10 +21,12 @@ DELIVERY: tuple[Clause, ...] = (
             "the second delivery executes a finished node again and overwrites the output others have used",
             "duplicates are known by a key with a TTL or by the worker's memory, and a late one passes",
             "a transform is applied to an input that is stored already transformed",
+            "the state of a finished run is removed while copies of its jobs may still come",
         ),
         checked_by=(
             "The kit takes the queue's place and delivers each job a second time, beside the first at every await and "
             "after it; outcome and outputs must be those of the plain run. Live runs force duplicates by redelivery."
+            " Each job comes once more after the one behind it, and an hour after the end."
         ),
     ),
     Clause(
@@ -68,10 +70,12 @@ DELIVERY: tuple[Clause, ...] = (
             "a transaction or an advisory lock of the dead connection blocks the others until the server notices",
             "results are kept in the worker's memory or in a local file",
             "messages taken ahead stay with the dead consumer longer than declared",
+            "what a job enqueues is sent in a batch when the job is over, and its node is noted as done before",
         ),
         checked_by=(
             "Worker processes are killed with SIGKILL at drawn moments, and at marked places inside nodes, while "
             "others go on; the outcome is compared with that of the run without kills."
+            " One process dies between noting that a job's successors are on the queue and the end of that job."
         ),
     ),
     Clause(
@@ -109,11 +113,13 @@ DELIVERY: tuple[Clause, ...] = (
             "of several successors the first fails to be enqueued, and the others are forgotten with it",
             "publishing the result fails, and no redelivery publishes it again",
             "an error while handling an error hides the first one and ends the job",
+            "a worker remembers what a node returned, and not what it wrote",
         ),
         checked_by=(
             "Each call that the runtime makes to store, context, queue and event bus fails once, before and after it "
             "took effect, in enumerated plans. A bounded wait that ends when nothing can happen any more finds the "
             "silent ends."
+            " Each change fails once on a worker that is alone, so that the job comes back to it."
         ),
     ),
     Clause(
@@ -132,10 +138,12 @@ DELIVERY: tuple[Clause, ...] = (
             "the status is published first and stored afterwards, so that two workers can choose differently",
             "a failure that comes after the completion, or beside it, is published without a look at the status",
             "the result goes to a channel without memory, such as Redis PUBLISH, before the client listens",
+            "a result beyond the size of a message is cut or sent without its payload",
         ),
         checked_by=(
             "Every published result is recorded, in runs under duplicates, crashes and failing calls: the statuses of "
             "a run must agree. In live runs the client's view is read with read_results."
+            " On the adapter's own queue a client must read the whole of a large result."
         ),
     ),
     Clause(
@@ -192,10 +200,12 @@ DELIVERY: tuple[Clause, ...] = (
             "milliseconds are read as seconds",
             "retries in process and retries of the queue multiply, or the queue never sees one",
             "the runtime writes counts or defaults into the blueprint that all runs share",
+            "failed attempts are repeated by the queue, which has fewer than the node",
         ),
         checked_by=(
             "Nodes that fail a set number of times or take too long run with drawn settings, on virtual time where "
             "possible; executions, pauses, the fallback's run and the untouched blueprint are checked."
+            " One node needs more attempts than most queues give."
         ),
     ),
     Clause(
@@ -236,11 +246,13 @@ DELIVERY: tuple[Clause, ...] = (
             "its consumer logs the job and does not call abandon_job",
             "the failure is published only where the handler of the last attempt raised",
             "the queue removes a job that stalled too often without telling (BullMQ's maxStalledCount)",
+            "a dead letter whose abandon_job has failed is acknowledged all the same",
         ),
         checked_by=(
             "A job is given up by the captured queue: a failure with the reason must be published. In live runs a job "
             "kills its process by SIGKILL at every delivery until its attempts, up to six, are used up: its run must "
             "not rest in silence."
+            " Where the queue gives a job up and abandon_job fails, it must be called again."
         ),
     ),
     Clause(
@@ -284,11 +296,13 @@ DELIVERY: tuple[Clause, ...] = (
             "readiness is read from coordination keys, which may have expired",
             "nodes are enqueued without their input",
             "finished and failed runs are not looked at, and their leftovers start",
+            "a worker looks at a run once in a while only, and says that nothing is lost",
         ),
         checked_by=(
             "Runs are stopped at every point, all queued jobs and expired keys are dropped, and reconcile is called "
             "once and twice; what it enqueues is compared with what the model says is ready, and the run must end as "
             "usual."
+            " What the reconcile has put on the queue is lost again, and found again."
         ),
     ),
 )

@@ -21,10 +21,12 @@ JOBS: tuple[Clause, ...] = (
             "the id of the message is made from the ids and loses characters the queue refuses, as `:` in BullMQ",
             "the queue's own count is handed out, which starts at 0 (BullMQ's attemptsMade)",
             "ids sent as headers or properties, which hold Latin-1 only",
+            "waiting in a worker's buffer uses up attempts, as each lease that ends there counts",
         ),
         checked_by=(
             "Jobs whose ids hold separators, quotes, blanks and unicode go through the real queue; what the handler "
             "receives is compared with what was enqueued."
+            " In a backlog behind slow jobs the first attempt must still be 1."
         ),
     ),
     Clause(
@@ -40,10 +42,12 @@ JOBS: tuple[Clause, ...] = (
             "a publish that nobody confirms: RabbitMQ without publisher confirms, a Kafka producer without flush",
             "a message id made of run and node, so that the queue drops a second job as a duplicate",
             "refused entries of a batch are not looked at: the Failed list of SQS's SendMessageBatch",
+            "a job that is on the queue is not added again, also while it is being worked at",
         ),
         checked_by=(
             "Many tasks enqueue jobs at once while workers consume; the set of delivered jobs must equal the set of "
             "enqueued ones. The wait is bounded."
+            " One is enqueued again after it was done, one while it is worked at."
         ),
     ),
     Clause(
@@ -63,10 +67,12 @@ JOBS: tuple[Clause, ...] = (
             "it is sent with a receipt handle or delivery tag that is no longer valid, and the refusal is ignored",
             "Kafka offsets that are never committed, or only at close",
             "a publish-subscribe channel in which every worker has a subscription of its own",
+            "jobs are taken ahead of the worker's room, and their leases end in its buffer",
         ),
         checked_by=(
             "Jobs are handled and acknowledged in peace, 20 of them, then watched for redelivery + lease. Where more "
             "than one comes back, a second 20 must show it too before the clause counts as broken."
+            " The same is asked of a backlog behind jobs that take most of a lease."
         ),
     ),
     Clause(
@@ -86,10 +92,13 @@ JOBS: tuple[Clause, ...] = (
             "the attempt is not carried over to the republished copy, so that each delivery is the first",
             "JobDeferred is handled like any exception: waiting for a lock uses up the attempts",
             "is_last_attempt is one off: attemptsMade against attempts, a receive count that starts at 1",
+            "a delay beyond what the queue takes (15 minutes of SQS) is refused, and the refusal counts as a failure",
+            "deferrals have a bound of their own, which a long wait for another worker reaches",
         ),
         checked_by=(
             "Handlers raise and defer in drawn patterns; the attempts they see must rise by raising alone, and the "
             "mark must stand on the last of the declared attempts and on no other."
+            " One is deferred dozens of times, one for an hour."
         ),
     ),
     Clause(
@@ -105,10 +114,12 @@ JOBS: tuple[Clause, ...] = (
             "BLPOP, or a read from a Redis stream without a later XAUTOCLAIM: nobody looks for stalled jobs",
             "a visibility timeout or a lock longer than the declared redelivery",
             "jobs taken ahead wait in the memory of the worker",
+            "a deferred job is acknowledged and kept by a timer of the worker",
         ),
         checked_by=(
             "Worker processes are killed with SIGKILL while a handler runs; another worker must receive each of their "
             "jobs within the declared time."
+            " It had put another job back for two seconds, and that one must come, too."
         ),
         excused_by=("processes",),
     ),

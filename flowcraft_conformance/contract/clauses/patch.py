@@ -147,10 +147,12 @@ PATCH: tuple[Clause, ...] = (
             "a conflict after which the patch is dropped, or written again from the old copy",
             "patches that interleave operation by operation, so that the keys end as a mixture",
             "two first patches of a new run that each create its document",
+            "a log of changes is shortened by two at once, and the slower one writes what is out of date",
         ),
         checked_by=(
             "Clients, and OS processes where shared, patch keys of their own, all of which must be there, and the same "
             "keys, which must all end with one client's values; on new and existing runs."
+            " Hundreds of patches go to one run, too."
         ),
     ),
     Clause(

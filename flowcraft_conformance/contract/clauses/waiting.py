@@ -106,6 +106,7 @@ WAITING: tuple[Clause, ...] = (
             (
                 "characters that a queue refuses are replaced (`:` by `_` for BullMQ's job ids), and different ids "
                 "become one"
+                "a table of results compares text without case or accents",
             ),
             "an id is used as a path, a topic or a table name and is cut or folded in case",
             "a dot in a node id makes `_outputs.{node}` a path",
@@ -113,6 +114,7 @@ WAITING: tuple[Clause, ...] = (
         checked_by=(
             "Runs whose ids, and whose nodes' ids, are built to meet run at the same time on one adapter; each must "
             "end as it does alone."
+            " On the adapter's own queue, runs whose ids differ in case or an accent must each have their own result."
         ),
     ),
     Clause(
