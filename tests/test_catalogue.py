@@ -108,7 +108,7 @@ def test_a_clause_is_well_formed(found: Clause) -> None:
         assert text.endswith("."), text
         assert not text.endswith(".."), text
         assert not text[0].islower(), text
-    assert 2 <= len(found.causes) <= 4
+    assert 2 <= len(found.causes) <= 5
     for cause in found.causes:  # fragments behind a bullet
         assert not cause.endswith("."), cause
 

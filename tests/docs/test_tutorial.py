@@ -67,7 +67,7 @@ def test_the_first_adapter_fails_as_the_page_shows(folder: pytest.Pytester) -> N
 
 def test_the_mended_adapter_passes(folder: pytest.Pytester) -> None:
     shown = run(folder, "--flowcraft-adapter=sqlite_adapter:Harness", "-k", "JOB-NACK-01 or JOB-BAD-01 or JOIN-ALL-01")
-    assert "3 passed" in shown.stdout.str(), shown.stdout.str()
+    assert "4 passed" in shown.stdout.str(), shown.stdout.str()
     assert shown.ret == 0
 
 

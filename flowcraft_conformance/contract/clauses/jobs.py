@@ -92,8 +92,10 @@ JOBS: tuple[Clause, ...] = (
             "the attempt is not carried over to the republished copy, so that each delivery is the first",
             "JobDeferred is handled like any exception: waiting for a lock uses up the attempts",
             "is_last_attempt is one off: attemptsMade against attempts, a receive count that starts at 1",
-            "a delay beyond what the queue takes (15 minutes of SQS) is refused, and the refusal counts as a failure",
-            "deferrals have a bound of their own, which a long wait for another worker reaches",
+            (
+                "deferrals are bounded, by the longest delay of the queue (15 minutes of SQS) or by a count, and beyond "
+                "that they are failures"
+            ),
         ),
         checked_by=(
             "Handlers raise and defer in drawn patterns; the attempts they see must rise by raising alone, and the "

@@ -106,8 +106,8 @@ WAITING: tuple[Clause, ...] = (
             (
                 "characters that a queue refuses are replaced (`:` by `_` for BullMQ's job ids), and different ids "
                 "become one"
-                "a table of results compares text without case or accents",
             ),
+            "a table of results compares text without case or accents",
             "an id is used as a path, a topic or a table name and is cut or folded in case",
             "a dot in a node id makes `_outputs.{node}` a path",
         ),
