@@ -14,7 +14,7 @@ from flowcraft_conformance.suites.workflows import WorkflowSuite
 from reference_adapters.memory import MemoryAdapter
 from reference_adapters.redis_bullmq import RedisBullMQHarness
 from tests.right.adapters_queue import RIGHT, right_harness
-from tests.right.adapters_shapes import HandsOnHarness, OneQueueAProcess
+from tests.right.adapters_shapes import HandlesInsideHarness, HandsOnHarness, OneQueueAProcess
 from tests.support import PATIENT, judge_adapter, opened_adapter
 
 CLAUSES = sorted(set(checks_of(JobSuite).values()))
@@ -48,6 +48,21 @@ def test_an_adapter_that_the_kit_cannot_see_into_is_told_so(suite: type[Suite], 
         verdict, said = judge_adapter(target, clause, suite)
     assert verdict is Verdict.UNTESTED
     assert "called neither create_context nor enqueue_job of the adapter itself" in said
+
+
+def test_an_adapter_whose_jobs_go_past_its_own_handler_is_told_so() -> None:
+    with opened_adapter(HandlesInsideHarness) as target:
+        outcomes = {
+            clause: judge_adapter(target, clause, JobSuite) for clause in ("JOB-RT-01", "JOB-LOSS-01", "JOB-LIFE-01")
+        }
+    for verdict, said in outcomes.values():
+        assert verdict is Verdict.UNTESTED
+        assert "gives jobs to something else than handle_job of the adapter itself" in said
+
+
+def test_an_adapter_whose_jobs_go_past_its_own_handler_runs_workflows() -> None:
+    with opened_adapter(HandlesInsideHarness) as target:
+        assert judge_adapter(target, "FLOW-ORACLE-01") == (Verdict.PASS, "")
 
 
 def test_the_reference_adapter_on_redis_passes_everything() -> None:

@@ -1,8 +1,8 @@
 """Is a right target accused on a busy machine? ``python -m tests.benchmarks.alarms [QUICK] [STANDARD] [NAME ...]``.
 
-Runs every right store, context and adapter so many times in the quick and the standard profile, each time with another
-seed, while two processes spin; adapters in captured runs. NAME: only targets whose kind and name (``adapter:Slow``)
-contain it. Ends with 1 where one was accused.
+Runs every right store, context, adapter and queue so many times in the quick and the standard profile, each time with
+another seed, while two processes spin; adapters in captured runs, queues live. NAME: only targets whose kind and name
+(``adapter:Slow``, ``queue:TakesJobsAhead``) contain it. Ends with 1 where one was accused.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ from flowcraft_conformance.contract.clauses.model import Target
 from flowcraft_conformance.contract.verdicts import Verdict
 from flowcraft_conformance.harness.adapter_harness import AdapterHarness
 from flowcraft_conformance.harness.profile import PROFILES
+from flowcraft_conformance.suites.jobs import JobSuite
 from flowcraft_conformance.suites.suite import checks_of
 from flowcraft_conformance.suites.workflows import WorkflowSuite
+from reference_adapters.redis_bullmq import RedisBullMQHarness
 from reference_adapters.redis_bullmq import context as redis_context
 from reference_adapters.redis_bullmq import store as redis_store
 from tests.right.adapters import ADAPTERS, RightHarness
+from tests.right.adapters_queue import RIGHT as QUEUES
+from tests.right.adapters_queue import right_harness
 from tests.right.contexts import CONTEXTS
 from tests.right.stores import STORES
 from tests.support import Outcome, clauses_checked, judge, judge_adapter, opened, opened_adapter
@@ -32,7 +36,10 @@ _TARGETS: list[tuple[Target, Callable[..., Any]]] = [
     *[(Target.CONTEXT, context) for context in (*CONTEXTS, redis_context)],
     (Target.ADAPTER, RightHarness),
     *[(Target.ADAPTER, harness) for harness in ADAPTERS],
+    *[(Target.ADAPTER, right_harness(queue)) for queue in QUEUES],
+    (Target.ADAPTER, RedisBullMQHarness),
 ]
+_LIVE = tuple(factory for _, factory in _TARGETS[-len(QUEUES) - 1 :])
 
 
 @contextmanager
@@ -65,9 +72,10 @@ def _outcomes(kind: Target, factory: Callable[..., Any], profile: str, seed: int
 
 
 def _outcomes_of_adapter(harness: type[AdapterHarness], profile: str, seed: int) -> dict[str, Outcome]:
-    clauses = sorted(set(checks_of(WorkflowSuite).values()))
+    suite = JobSuite if harness in _LIVE else WorkflowSuite
+    clauses = sorted(set(checks_of(suite).values()))
     with opened_adapter(harness, seed, PROFILES[profile]) as target:
-        return {clause: judge_adapter(target, clause) for clause in clauses}
+        return {clause: judge_adapter(target, clause, suite) for clause in clauses}
 
 
 def main() -> int:
@@ -79,7 +87,8 @@ def main() -> int:
     with busy():
         for kind, factory in _TARGETS:
             name = getattr(factory, "__name__", str(factory))
-            if names and not any(part in f"{kind}:{name}" for part in names):
+            shown = "queue" if factory in _LIVE else str(kind)
+            if names and not any(part in f"{shown}:{name}" for part in names):
                 continue
             started = time.monotonic()
             alarms = [
@@ -90,7 +99,7 @@ def main() -> int:
             ]
             found += len(alarms)
             seconds = time.monotonic() - started
-            said = f"{kind:8} {name:28} {quick} quick, {standard} standard: {len(alarms)} alarms"
+            said = f"{shown:8} {name:28} {quick} quick, {standard} standard: {len(alarms)} alarms"
             print(f"{said} ({seconds:.0f} s)", *alarms, sep="\n    ", flush=True)
     return 1 if found else 0
 

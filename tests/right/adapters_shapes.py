@@ -28,6 +28,37 @@ class _HandsOn:
         return getattr(self._inner, name)
 
 
+_ASKED_OUTSIDE = ("create_context", "enqueue_job", "publish_final_result")
+
+
+class _AsksTheOuter(MemoryAdapter):
+    """A runtime inside of another adapter, at which it asks for contexts, jobs and results."""
+
+    outer: Any
+
+    def __getattribute__(self, name: str) -> Any:
+        return getattr(self.outer, name) if name in _ASKED_OUTSIDE else super().__getattribute__(name)
+
+
+class _HandlesInside:
+    """Its queue gives jobs to the runtime inside of it, past its own ``handle_job``."""
+
+    def __init__(self, options: AdapterOptions, cluster: MemoryCluster) -> None:
+        self._parts = MemoryAdapter(options, cluster)
+        self._inner = _AsksTheOuter(options, cluster)
+        self._inner.outer = self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parts if name in _ASKED_OUTSIDE else self._inner, name)
+
+
+class HandlesInsideHarness(MemoryHarness):
+    """Captured runs show it as it is; on its live queue the kit's handler is never asked."""
+
+    async def create_adapter(self, options: AdapterOptions) -> Any:
+        return _HandlesInside(options, self._cluster)
+
+
 class HandsOnHarness(MemoryHarness):
     """The kit cannot take the place of its queue, and says so."""
 
