@@ -36,7 +36,7 @@ Outcome = tuple[Verdict, str]
 
 PATIENT = replace(PROFILES["quick"], check_seconds=600)
 """The quick profile, for right targets: on a loaded machine no check runs out of time."""
-UNHURRIED = replace(PATIENT, search_seconds=60, shrink_seconds=60, flow_seconds=600)
+UNHURRIED = replace(PATIENT, search_seconds=60, shrink_seconds=60, flow_seconds=600, each_seconds=600)
 """The counts of the quick profile and the time they take: on a loaded machine the same mistakes are found."""
 
 

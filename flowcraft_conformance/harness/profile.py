@@ -32,6 +32,8 @@ class Profile:
     """Plans for one workflow of one check."""
     flow_seconds: float
     """Time for the plans of one check."""
+    each_seconds: float
+    """Time for plans of one workflow that are to be tried all; only a slow adapter needs so much."""
 
 
 PROFILES = {
@@ -50,6 +52,7 @@ PROFILES = {
             check_seconds=60,
             plans=40,
             flow_seconds=0.15,
+            each_seconds=5,
         ),
         Profile(
             "standard",
@@ -64,6 +67,7 @@ PROFILES = {
             check_seconds=120,
             plans=400,
             flow_seconds=0.6,
+            each_seconds=15,
         ),
         Profile(
             "thorough",
@@ -78,6 +82,7 @@ PROFILES = {
             check_seconds=600,
             plans=20_000,
             flow_seconds=60,
+            each_seconds=200,
         ),
     )
 }

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from flowcraft_conformance.checking.blueprints import flow, node
+import pytest
+
+from flowcraft_conformance.checking.blueprints import EXAMPLES, flow, node
+from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.harness.captured.judging import judge
 from flowcraft_conformance.harness.captured.plan import Event, Kind, Plan
 from flowcraft_conformance.harness.captured.scenario import Scenario
@@ -29,3 +32,20 @@ def test_two_interleavings_of_one_moment_take_the_last_job_once() -> None:
             assert problem is None, f"{plan.encode()}: {problem}"
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("blueprint", "plan"),
+    [
+        (flow("two", node("a"), node("d")), "d30+:0@8.d38+:0"),  # a heartbeat stands while its job delivers another
+        (EXAMPLES["any"], "d75:2"),  # whoever stands where a job is delivered is cancelled
+        (EXAMPLES["retry"], "d33:0"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.id,
+)
+def test_no_delivery_is_left_in_the_middle(blueprint: WorkflowBlueprint, plan: str) -> None:
+    captured = Captured(harness_of(PartedAdapter)("left"))
+    scenario = Scenario(blueprint, kit_registry, watch_keys=True)
+    trace = asyncio.run(captured.run_plan(scenario, Plan.decode(plan)))
+    assert {delivery.outcome for delivery in trace.deliveries} <= {"acknowledged", "deferred"}
+    assert trace.left == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,9 @@ MOST_ATTEMPTS = 8
 """Deliveries of one job that the captured queue makes before it gives up."""
 _MOST_DELIVERIES = 400
 _NO_END = 1_000_000_000
+
+_inside: ContextVar[tuple[int, ...]] = ContextVar("flowcraft_inside", default=())
+"""The deliveries in the middle of which the current task does something."""
 
 
 class Delivering(Turns, ABC):
@@ -116,7 +120,11 @@ class Delivering(Turns, ABC):
         delivery = Delivery(len(self.deliveries), job, worker.number, hold_at=hold_at)
         self.deliveries.append(delivery)
         worker.delivery, worker.beside = delivery, None
-        task = self._spawn(worker.adapter.handle_job(job))
+        around = _inside.set((*_inside.get(), delivery.number))
+        try:
+            task = self._spawn(worker.adapter.handle_job(job))
+        finally:
+            _inside.reset(around)
         await self._settle(task, worker)
         if worker.stopped is not None:
             self._standing.append((worker, task))
@@ -125,9 +133,14 @@ class Delivering(Turns, ABC):
         await self._release("held")
 
     async def _release(self, outcome: str) -> None:
-        """Let workers that stand still go on to their end."""
+        """Let workers that stand still go on to their end.
+
+        None in whose own delivery this is asked for: its heartbeat may stand while its work is in the middle of a call,
+        and what is waited for here would wait for the end of this.
+        """
         for worker, task in [pair for pair in self._standing if _outcome(pair[0]) == outcome]:
-            await self._go_on(worker, task)
+            if worker.delivery is None or worker.delivery.number not in _inside.get():
+                await self._go_on(worker, task)
 
     async def go_on_beside(self, worker: Worker) -> None:
         """Let the worker of an interleaved job go on, and return once it is done."""

@@ -63,7 +63,8 @@ class Happenings:
         elif event.kind is Kind.INTERLEAVE:
             await world.beside_this(self._interleave(event, worker))
         elif world.deliveries:
-            await world.deliver(world.deliveries[event.what % len(world.deliveries)].job, hold_at=event.hold)
+            job = world.deliveries[event.what % len(world.deliveries)].job
+            await world.beside_this(world.deliver(job, hold_at=event.hold))
 
     async def _crash(self, worker: Worker) -> None:
         if self._world.is_alone:  # else others' awaits would count as well
