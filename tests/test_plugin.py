@@ -151,7 +151,14 @@ def test_collecting_only_builds_nothing(folder: pytest.Pytester) -> None:
 def test_a_should_is_shown_and_fails_only_when_strict(folder: pytest.Pytester) -> None:
     arguments = ("--flowcraft-store=mine:TakesAnyTtl", "-k", "COORD-TTL-04")
     shown = run(folder, *arguments)
-    shown.stdout.fnmatch_lines(["*COORD-TTL-04 fail (SHOULD)*"])
+    shown.stdout.fnmatch_lines(
+        [
+            "_* COORD-TTL-04 is a SHOULD that is not met _*",
+            "Observed: *",
+            "Reproduce: pytest *COORD-TTL-04*",
+            "*COORD-TTL-04 fail (SHOULD)*",
+        ]
+    )
     assert shown.ret == 0
     assert run(folder, *arguments, "--flowcraft-strict").ret == 1
 

@@ -247,6 +247,16 @@ class Reporting:
         passes_unexpectedly = any(clause.verdict is Verdict.UNEXPECTED_PASS for clause in result.clauses)
         return passes_unexpectedly or (self.options.strict and result.verdict is RunVerdict.INCONCLUSIVE)
 
+    def _not_met(self) -> list[Finding]:
+        """What is broken and fails no run, known failures aside: one finding a clause and target."""
+        found: dict[tuple[TargetName, str], Finding] = {}
+        for target in self._targets:
+            for finding in self.findings_of(target):
+                excused = finding.verdict is Verdict.FAIL and bool(self._excuse(finding))
+                if excused and finding.clause not in self.options.known_failures:
+                    found.setdefault((target, finding.clause), finding)
+        return list(found.values())
+
     def _expired(self) -> list[KnownFailure]:
         return [entry for entry in self.options.known_failures.values() if entry.expired]
 
@@ -265,6 +275,9 @@ class Reporting:
         """The clause groups and the verdict of each target."""
         if self.config.option.collectonly or not self._targets:
             return
+        for finding in self._not_met():  # pytest shows no text of what fails no run
+            terminalreporter.section(f"{finding.clause} is a SHOULD that is not met", sep="_")
+            terminalreporter.write_line(failure_text(finding))
         terminalreporter.section("flowcraft conformance")
         for result in self.results():
             for line in summary_lines(result):
