@@ -96,6 +96,7 @@ WAITING: Mapping[str, WorkflowBlueprint] = {
             "wait", NodeDefinition("w", "wait"), "a>w", _edge("w", "yes", action="yes"), _edge("w", "no", action="no")
         ),
         flow("two-waits", NodeDefinition("w", "wait"), NodeDefinition("x", "wait"), "a>w a>x w>d x>d"),
+        flow("waits-in-a-row", NodeDefinition("w", "wait"), NodeDefinition("x", "wait"), "a>w w>x x>d"),
         flow("wait-beside-work", NodeDefinition("w", "wait"), "a>w a>b b>c w>d c>d"),
     )
 }

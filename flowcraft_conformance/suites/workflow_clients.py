@@ -66,6 +66,16 @@ class WorkflowClients:
             flowcraft_adapter_bench.search([scenario], (), orders=False, allowed=allowed, share=0.05)
 
     @checks("HITL-01")
+    def test_waits_in_a_row_may_be_answered_alike(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        """The same call again is another answer: what guards against a click too many must know which wait it was."""
+        answers = {"w": NodeResult(1, "go"), "x": NodeResult(1, "go")}
+        allowed = asyncio.run(possible_outcomes(WAITING["waits-in-a-row"], kit_registry, answers=answers))
+        again = Scenario(
+            WAITING["waits-in-a-row"], kit_registry, steps=(_resume(None, "go", 1), _resume(None, "go", 1))
+        )
+        flowcraft_adapter_bench.search([again], (), orders=False, allowed=allowed, share=0.05)
+
+    @checks("HITL-01")
     def test_a_second_answer_changes_nothing(self, flowcraft_adapter_bench: AdapterBench) -> None:
         steps = (_resume("w", "yes", 1, twice="no"),)
         flowcraft_adapter_bench.resumed(WAITING["wait"], steps, {"w": NodeResult(1, "yes")})

@@ -83,6 +83,22 @@ class ReconcilesSeldom(PartedAdapter):
         return await super().reconcile(run_id)
 
 
+class TakesEqualAnswersForOne(PartedAdapter):
+    """A guard against clicking twice: for a minute the same answer of a run is not taken again."""
+
+    breaks = "HITL-01"
+
+    async def resume_with_action(
+        self, run_id: str, action: str, output: Any = None, *, node_id: str | None = None
+    ) -> set[str]:
+        key = f"click:{run_id}:{node_id}:{action}:{output!r}"
+        if await self.coordination_store.get(key) is not None:
+            return set()
+        found = await super().resume_with_action(run_id, action, output, node_id=node_id)
+        await self.coordination_store.set_if_not_exist(key, "taken", 60)
+        return found
+
+
 class RetriesAsOftenAsItsQueue(PartedAdapter):
     """The queue repeats what fails, three times, whatever the node's max_retries say."""
 
@@ -97,5 +113,6 @@ MEMORY: tuple[type[PartedAdapter], ...] = (
     RemovesFinishedRunsSoon,
     RemembersWhatNodesReturned,
     ReconcilesSeldom,
+    TakesEqualAnswersForOne,
     RetriesAsOftenAsItsQueue,
 )
