@@ -19,6 +19,8 @@ from flowcraft_conformance.harness.oracle import Outcome, PossibleOutcomes, comp
 
 _LOOK_SECONDS = 0.05
 _MOST_SHOWN = 40
+_MOST_LINES = 4
+_LINE = 160
 _QUIETS = 4
 """A run may rest for so many waits while others go on; then it is silent."""
 
@@ -88,9 +90,15 @@ class LiveFlows:
         for run in self.runs:
             said = await self._problem(run, client, entries)
             if said is not None:
+                told = [story(run.run_id, entries()), *self._said()]
                 raise ClauseViolation(
-                    f"workflow {run.blueprint.id!r} {what}: {said[0]}; expected {said[1]}", story(run.run_id, entries())
+                    f"workflow {run.blueprint.id!r} {what}: {said[0]}; expected {said[1]}", "\n".join(told)
                 )
+
+    def _said(self) -> list[str]:
+        """The last warnings and errors in the adapter's log, of workers in this process."""
+        loud = [line for line in self.rig.lines.kept if line.startswith(("warning", "error"))]
+        return [f"its log: {line[:_LINE]}" for line in dict.fromkeys(loud[-_MOST_LINES:])]
 
     async def _ended(self, entries: Entries) -> bool:
         published = {entry["run"] for entry in entries() if entry["what"] == "published"}
