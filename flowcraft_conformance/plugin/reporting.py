@@ -40,7 +40,7 @@ from flowcraft_conformance.report.results import TargetFindings, TargetResult
 from flowcraft_conformance.report.terminal import summary_lines
 from flowcraft_conformance.report.wording import servers
 from flowcraft_conformance.suites.registry import required_tests
-from flowcraft_conformance.suites.suite import Suite, changed_checks, suite_of
+from flowcraft_conformance.suites.suite import Suite, changed_checks, suites_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -157,10 +157,10 @@ class Reporting:
             if spec is not None:
                 return TargetName(spec.kind, spec.text), {}
         cls: type[Suite] = item.cls  # type: ignore[attr-defined]
-        suite = suite_of(cls)
+        suites = suites_of(cls)
         assert item.parent is not None
-        name = TargetName(suite.part, item.parent.nodeid, f"{suite.__module__}:{suite.__qualname__}")
-        return name, changed_checks(cls)
+        addresses = [f"{suite.__module__}:{suite.__qualname__}" for suite in suites]
+        return TargetName(suites[0].part, item.parent.nodeid, " ".join(addresses)), changed_checks(cls)
 
     def _reproduce(self, item: pytest.Item, target: TargetName, clause_id: str, replay: str) -> str:
         words = ["pytest"]
@@ -355,8 +355,14 @@ def _summary(error: BaseException | None) -> str:
 
 def _findings_of_class(target: TargetName) -> TargetFindings:
     assert target.suite is not None
-    module, _, name = target.suite.partition(":")
-    suite: type[Suite] = getattr(importlib.import_module(module), name)
-    required = required_tests((suite,))
+    suites = tuple(_suite_at(address) for address in target.suite.split())
+    required = required_tests(suites)
     groups = {look_up(clause_id).group for clause_id in required}
-    return TargetFindings(target, [clause for clause in clauses_for(target.kind) if clause.group in groups], required)
+    clauses = {clause.id: clause for suite in suites for clause in clauses_for(suite.part) if clause.group in groups}
+    return TargetFindings(target, list(clauses.values()), required)
+
+
+def _suite_at(address: str) -> type[Suite]:
+    module, _, name = address.partition(":")
+    suite: type[Suite] = getattr(importlib.import_module(module), name)
+    return suite

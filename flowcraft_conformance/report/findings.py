@@ -16,7 +16,7 @@ class TargetName:
     kind: Target
     text: str
     suite: str | None = None
-    """``module:class`` of the packaged suite where a user's class descends from one."""
+    """``module:class`` of each packaged suite that a user's class descends from, with blanks between."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ class TargetFindings:
 
     def _untested_note(self, clause: Clause, missing: Sequence[str]) -> str:
         if not self.required.get(clause.id):
-            return "the kit has no check for this clause yet"
+            return "its checks are in another suite: name that one among the bases of the class, too"
         if self.not_run:
             return f"not run: {self.not_run}"
         changed = [test for test in missing if test in self.changed]

@@ -48,9 +48,9 @@ class Suite:
     """Reasons for tests that a subclass overrides or removes: name of the test -> reason."""
 
 
-def suite_of(cls: type[Suite]) -> type[Suite]:
-    """The packaged suite that a class is or descends from."""
-    return next(base for base in cls.__mro__ if "part" in vars(base))
+def suites_of(cls: type[Suite]) -> tuple[type[Suite], ...]:
+    """The packaged suites that a class is or descends from, in the order in which it names them."""
+    return tuple(base for base in cls.__mro__ if "part" in vars(base))
 
 
 def _own_checks(cls: type) -> dict[str, str]:
@@ -71,9 +71,9 @@ def checks_of(suite: type[Suite]) -> dict[str, str]:
 
 def changed_checks(cls: type[Suite]) -> dict[str, str | None]:
     """The checks that a subclass removed or overrode: name of the test -> the reason it gives, or None."""
-    suite = suite_of(cls)
     return {
         name: cls.flowcraft_overrides.get(name)
+        for suite in suites_of(cls)
         for name in checks_of(suite)
         if getattr(cls, name, None) is not getattr(suite, name)
     }
