@@ -172,9 +172,10 @@ class AdapterBench:
         also: Also | None = None,
         when_plain: Collection[str] | None = None,
     ) -> None:
-        """Try each of the single events that ``events`` makes from the plain run, however short the profile is.
+        """Try each of the single events that ``events`` makes from the plain run.
 
-        Where an adapter is so slow that there is no time for all, they are taken from everywhere in the run.
+        Only where an adapter is so slow that ``each_seconds`` are too short for all, some are left out; those that are
+        tried are then from everywhere in the run.
         ``when_plain``: see :meth:`search`.
 
         Raises:

@@ -43,7 +43,7 @@ class _Handlers:
 
 async def _put_back(rig: Rig, findings: Findings) -> None:
     handlers = _Handlers()
-    rig.notes.refuses = _GIVEN_UP.node_id
+    rig.refuses = _GIVEN_UP.node_id
     for number in range(_WORKERS):
         await rig.worker(f"worker {number}", handlers)
     client = await rig.client()
@@ -91,13 +91,15 @@ async def _is_given_up_again(rig: Rig, findings: Findings) -> None:
     An adapter that leaves this to the handler of the last attempt never tries.
     """
 
-    def tries() -> int:
-        return sum(job.node_id == _GIVEN_UP.node_id for job, _ in rig.notes.given_up)
+    refused_at = rig.notes.refused_at
+    if refused_at is None:
+        return
 
     def comes_again() -> bool:
-        return tries() > 1 or any(one.began > rig.notes.refused_at for one in rig.notes.of(_GIVEN_UP))
+        tries = sum(job.node_id == _GIVEN_UP.node_id for job, _ in rig.notes.given_up)
+        return tries > 1 or any(one.began > refused_at for one in rig.notes.of(_GIVEN_UP))
 
-    if tries() and not await rig.until(comes_again):
+    if not await rig.until(comes_again):
         findings.broken(
             "DLQ-01",
             f"a job was given up, the call of abandon_job for it failed, and for {rig.patience:g} s it was not made "

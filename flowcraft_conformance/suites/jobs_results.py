@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from collections.abc import Sequence
 
 from flowcraft_conformance.checking.blueprints import flow, node
 from flowcraft_conformance.checking.drawing import shorten
 from flowcraft_conformance.checking.json_values import same_json
 from flowcraft_conformance.contract.blueprint import WorkflowBlueprint
 from flowcraft_conformance.contract.payloads import FinalResult
+from flowcraft_conformance.contract.protocols import DistributedAdapter
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive
 from flowcraft_conformance.harness.live.flows import LiveFlows, LiveRun
 from flowcraft_conformance.harness.live.rig import Rig
@@ -50,10 +52,7 @@ async def _alike(rig: Rig, _findings: Findings) -> None:
         await _run(flow(f"alike-{number}", node("a", "fail" if number % 2 else "constant", value=number)), name + stem)
         for number, name in enumerate(_ALIKE)
     ]
-    flows = LiveFlows(rig, runs)
-    client = await flows.worker()
-    await flows.start(client)
-    await flows.wait(lambda: flows.noted, _nothing)
+    flows, client = await _ran(rig, runs)
     await flows.judge(
         client, lambda: flows.noted, f"beside runs whose ids look alike ({', '.join(repr(run.run_id) for run in runs)})"
     )
@@ -64,16 +63,22 @@ async def _run(blueprint: WorkflowBlueprint, run_id: str) -> LiveRun:
     return LiveRun(run_id, blueprint, allowed)
 
 
+async def _ran(rig: Rig, runs: Sequence[LiveRun]) -> tuple[LiveFlows, DistributedAdapter]:
+    """Runs that one worker has started and done, and the worker."""
+    flows = LiveFlows(rig, runs)
+    worker = await flows.worker()
+    await flows.start(worker)
+    await flows.wait(lambda: flows.noted, _nothing)
+    return flows, worker
+
+
 async def _ended(rig: Rig, blueprint: WorkflowBlueprint) -> tuple[list[FinalResult], list[FinalResult]]:
     """What was published of a run on one worker, and what a client reads.
 
     Raises:
         Inconclusive: the run did not end.
     """
-    flows = LiveFlows(rig, [await _run(blueprint, f"{blueprint.id}-{uuid.uuid4().hex[:6]}")])
-    client = await flows.worker()
-    await flows.start(client)
-    await flows.wait(lambda: flows.noted, _nothing)
+    flows, _ = await _ran(rig, [await _run(blueprint, f"{blueprint.id}-{uuid.uuid4().hex[:6]}")])
     read = await _read(rig, flows.runs[0].run_id)
     published = [FinalResult.from_wire(one["result"]) for one in flows.noted if one["what"] == "published"]
     if not published:

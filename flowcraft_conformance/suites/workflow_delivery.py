@@ -30,8 +30,11 @@ class WorkflowDelivery:
 
     @checks("DLV-DUP-01")
     def test_every_job_once_more_after_it_was_done(self, flowcraft_adapter_bench: AdapterBench) -> None:
+        """What a copy puts on the queue too early is done at once where the newest job comes first."""
         for scenario in examples("diamond", "any", "condition"):
-            flowcraft_adapter_bench.at_each(scenario, repeats, when_plain=())
+            for newest_first in (False, True):
+                ordered = replace(scenario, newest_first=newest_first)
+                flowcraft_adapter_bench.at_each(ordered, repeats, when_plain=())
 
     @checks("DLV-DUP-01")
     def test_every_job_once_more_an_hour_after_the_end(self, flowcraft_adapter_bench: AdapterBench) -> None:

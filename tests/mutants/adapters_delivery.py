@@ -12,7 +12,9 @@ from flowcraft_conformance.runtime.jobs import AttemptFailedError
 from flowcraft_conformance.runtime.joins import Joins
 from flowcraft_conformance.runtime.leases import NodeLease
 from flowcraft_conformance.runtime.routing import Decision, route
+from flowcraft_conformance.runtime.state import RunState
 from tests.mutants.adapter_parts import PartedAdapter, Work
+from tests.mutants.adapters import _CountingJoins
 
 
 class _LastArrival(Joins):
@@ -136,6 +138,19 @@ class RetryNeverReachesTheQueue(PartedAdapter):
         return False
 
 
+class _ForgetsWhatItTold(RunState):
+    async def is_walked(self, node_id: str) -> bool:
+        return False
+
+
+class CountsAgainAfterItWasDone(PartedAdapter):
+    """A copy of a job that is done tells the nodes behind it once more, and its join counts that as an arrival."""
+
+    breaks = "DLV-DUP-01"
+    state_type = _ForgetsWhatItTold
+    joins_type = _CountingJoins
+
+
 REDELIVERED: tuple[type[PartedAdapter], ...] = (
     InputOfTheLastArrivalForAny,
     TransformsAgainAtRedelivery,
@@ -143,4 +158,5 @@ REDELIVERED: tuple[type[PartedAdapter], ...] = (
     PoisonOutlivesRecovery,
     HeartbeatOnAnotherKey,
     RetryNeverReachesTheQueue,
+    CountsAgainAfterItWasDone,
 )

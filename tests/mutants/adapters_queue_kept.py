@@ -123,14 +123,26 @@ class _CountingWhatItHandsBack(_TakingAhead):
         super()._take()
 
 
-class HandsBackAtThePriceOfAnAttempt(QueueMutant):
+class HandsBackAtThePriceOfAnAttempt(TakesAheadWithoutRenewing):
     """What a full worker hands back has used up an attempt."""
 
     breaks = "JOB-RT-01"
     consumer = _CountingWhatItHandsBack
 
-    def __init__(self, *options: Any, **named: Any) -> None:
-        super().__init__(*options, **{**named, "concurrency": 3})
+
+class OneJobOfARunAtATime(QueueMutant):
+    """A FIFO queue with the run as its group: parallel branches wait for each other."""
+
+    breaks = "JOB-CONC-02"
+
+    async def process_jobs(self, handler: Handler) -> None:
+        groups: dict[str, asyncio.Lock] = vars(self._cluster).setdefault("groups", {})
+
+        async def in_order(job: JobPayload) -> None:
+            async with groups.setdefault(job.run_id, asyncio.Lock()):
+                await handler(job)
+
+        await super().process_jobs(in_order)
 
 
 class DropsLargePayloads(QueueMutant):
@@ -158,5 +170,6 @@ class ResultsWithoutCase(QueueMutant):
 
 QUEUES_KEPT: tuple[type[QueueMutant], ...] = (
     RefusesLongDelays, GivesUpWhatIsDeferredOften, DropsWhatIsOnTheQueue, ForgetsWhatItCouldNotGiveUp,
-    TakesAheadWithoutRenewing, HandsBackAtThePriceOfAnAttempt, DropsLargePayloads, ResultsWithoutCase,
+    TakesAheadWithoutRenewing, HandsBackAtThePriceOfAnAttempt,
+    OneJobOfARunAtATime, DropsLargePayloads, ResultsWithoutCase,
 )  # fmt: skip

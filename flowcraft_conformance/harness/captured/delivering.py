@@ -93,7 +93,8 @@ class Delivering(Turns, ABC):
             if not due:
                 self.clock.advance(min(queued.due for queued in self.queue) - self.clock.monotonic())
                 continue
-            choice = self._order.pop(0) % len(due) if self._order else 0
+            usual = len(due) - 1 if self.scenario.newest_first else 0
+            choice = self._order.pop(0) % len(due) if self._order else usual
             self.choices.append(len(due))
             chosen = due[choice]
             self.queue.remove(chosen)

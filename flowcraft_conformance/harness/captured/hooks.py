@@ -20,12 +20,6 @@ GOES_PAST = (
     "adapter that create_adapter gives, as BaseDistributedAdapter does"
 )
 
-HANDLED_INSIDE = (
-    "its queue gives jobs to something else than handle_job of the adapter itself, and that is where the kit puts a "
-    "handler of its own: give process_jobs a handler that calls handle_job on the adapter that create_adapter gives, "
-    "as BaseDistributedAdapter does"
-)
-
 
 async def goes_past_its_own_methods(harness: AdapterHarness) -> bool:
     """Whether a start is made past the methods that the kit replaces, by an object inside of the adapter, say.

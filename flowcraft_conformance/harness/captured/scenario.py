@@ -44,6 +44,8 @@ class Scenario:
     """What the workers know, by turns; empty: the same as the client."""
     workers: int = 2
     """How many take turns; others are hired where all of them are at work."""
+    newest_first: bool = False
+    """Which of the jobs that are due is delivered where a plan leaves it open: the newest, or else the oldest."""
     attempts: int | None = None
     """Deliveries of one job that raises, where they are fewer than the captured queue's own bound."""
     watch_outputs: bool = False

@@ -102,23 +102,23 @@ class World(Delivering):
             if self.scenario.watch_keys:
                 self.left = await keys_left(self, self.scenario.ttls)
 
-    async def run_losing_jobs(self, delivered: int) -> tuple[set[str], set[str], set[str]]:
+    async def run_losing_jobs(self, delivered: int) -> tuple[set[str], list[set[str]], set[str]]:
         """Start, deliver so many jobs, lose the others, reconcile, lose them again, reconcile twice, go on to the end,
         and reconcile once more.
 
-        The nodes whose jobs were lost before one of them was done; those that the reconcile of the second loss put on
-        the queue, by the client that had reconciled before; those that the last one did. Raises what :meth:`run`
-        raises.
+        The nodes whose jobs were lost before one of them was done; those that the reconcile after each loss put on the
+        queue, all by one client; those that the last one did. Raises what :meth:`run` raises.
         """
         async with self._running():
             await self._client_step(start)
             await self._work_off(at_most=delivered)
             done = {delivery.job.node_id for delivery in self.deliveries if delivery.outcome == "acknowledged"}
             lost = {queued.job.node_id for queued in self.queue} - done
-            found = await self._reconciled(after_losses=2)
-            await self._reconciled()
+            found = await self._reconciled(_lose_all, _lose_all)
+            await self._reconciled(_lose_nothing)
             await self._work_off()
-            return lost, found, await self._reconciled()
+            [again] = await self._reconciled(_lose_nothing)
+            return lost, found, again
 
     @contextlib.asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
@@ -137,21 +137,20 @@ class World(Delivering):
                 where = f"a captured run of {self.scenario.blueprint.id!r}, plan {self.plan.encode()}"
                 raise InternalError(where, own) from own
 
-    async def _reconciled(self, after_losses: int = 0) -> set[str]:
-        """The nodes that are put on the queue after the last of so many losses of all its jobs."""
-        before = len(self.enqueued)
+    async def _reconciled(self, *befores: Callable[[World], None]) -> list[set[str]]:
+        """The nodes that one client puts on the queue by a reconcile after each of these."""
+        found: list[set[str]] = []
 
         async def reconcile(world: World, client: DistributedAdapter) -> None:
-            nonlocal before
-            for _ in range(after_losses):
-                world.queue.clear()
-                before = len(world.enqueued)
+            found.clear()  # where the step is done again
+            for before in befores:
+                before(world)
+                known = len(world.enqueued)
                 await client.reconcile(world.run_id)
-            if not after_losses:
-                await client.reconcile(world.run_id)
+                found.append(set(world.enqueued[known:]))
 
         await self._client_step(reconcile)
-        return set(self.enqueued[before:])
+        return found
 
     async def _client_step(self, step: Step) -> None:
         for _ in range(MOST_ATTEMPTS):
@@ -244,3 +243,11 @@ class World(Delivering):
     async def never(self) -> None:
         """Do not return before the run is closed."""
         await asyncio.get_running_loop().create_future()
+
+
+def _lose_all(world: World) -> None:
+    world.queue.clear()
+
+
+def _lose_nothing(_world: World) -> None:
+    return

@@ -29,6 +29,12 @@ SLACK_SECONDS = 10.0
 _PATIENCES = 5
 """Waits for what is missing while something else comes."""
 
+HANDLED_INSIDE = (
+    "its queue gives jobs to something else than handle_job of the adapter itself, and that is where the kit puts a "
+    "handler of its own: give process_jobs a handler that calls handle_job on the adapter that create_adapter gives, "
+    "as BaseDistributedAdapter does"
+)
+
 Ids = tuple[str, str, str]
 
 
@@ -72,9 +78,8 @@ class Notes:
     deliveries: list[Delivery] = field(default_factory=list)
     given_up: list[tuple[JobPayload, str]] = field(default_factory=list)
     by_job: dict[Ids, list[Delivery]] = field(default_factory=dict)
-    refuses: str | None = None
-    """The node whose job cannot be given up at the first try."""
-    refused_at: float = 0.0
+    refused_at: float | None = None
+    """When the first try to give a job up failed, as it was to."""
     contexts_made: bool = False
     """Whether a worker with a handler of the kit's, which needs no context, has made one: its own handler ran."""
 
@@ -93,6 +98,8 @@ class Rig:
         self.lines = Lines()
         self.notes = Notes()
         self.origin = time.monotonic()
+        self.refuses: str | None = None
+        """The node whose job cannot be given up at the first try."""
         self._adapters: list[DistributedAdapter] = []
 
     @property
@@ -102,7 +109,7 @@ class Rig:
 
     @property
     def is_passed_by(self) -> bool:
-        """Whether jobs reach the adapter's own handler, and none reaches the kit's in its place."""
+        """Whether jobs reach the adapter's own handler, and none reaches the kit's: see HANDLED_INSIDE."""
         return self.notes.contexts_made and not self.notes.deliveries
 
     @property
@@ -145,7 +152,7 @@ class Rig:
 
         async def abandon(job: JobPayload, reason: str) -> None:
             self.notes.given_up.append((job, reason))
-            if job.node_id == self.notes.refuses and not self.notes.refused_at:
+            if job.node_id == self.refuses and self.notes.refused_at is None:
                 self.notes.refused_at = time.monotonic()
                 raise ConnectionError("the connection was lost")
 

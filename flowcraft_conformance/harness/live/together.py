@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from flowcraft_conformance.contract.payloads import JobPayload
 from flowcraft_conformance.contract.verdicts import ClauseViolation, Inconclusive, Unobservable
 from flowcraft_conformance.harness.adapter_bench import AdapterBench
-from flowcraft_conformance.harness.captured.hooks import GOES_PAST, HANDLED_INSIDE
+from flowcraft_conformance.harness.captured.hooks import GOES_PAST
 from flowcraft_conformance.harness.harnesses import BareHarness
-from flowcraft_conformance.harness.live.rig import Rig
+from flowcraft_conformance.harness.live.rig import HANDLED_INSIDE, Rig
 from flowcraft_conformance.harness.loop import bounded
 
 _MEMO = "queue programs"
