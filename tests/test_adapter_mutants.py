@@ -14,7 +14,7 @@ from flowcraft_conformance.suites.workflows import WorkflowSuite
 from tests.mutants.adapter_parts import PartedAdapter
 from tests.mutants.adapters import PLANTED, QueuelessAdapter, harness_of
 from tests.mutants.adapters_clients import CLIENTS
-from tests.mutants.adapters_delivery import REDELIVERED
+from tests.mutants.adapters_delivery import REDELIVERED, CountsAgainAfterItWasDone
 from tests.mutants.adapters_dynamic import DYNAMICS
 from tests.mutants.adapters_joins import JOINS
 from tests.mutants.adapters_memory import MEMORY
@@ -48,6 +48,13 @@ def test_what_is_wrong_with_plain_ids_and_in_any_order_is_not_told_as_another_mi
         verdict, said = judge_adapter(target, clause)
     assert verdict is Verdict.INCONCLUSIVE, said
     assert "see FLOW-ORACLE-01" in said
+
+
+def test_a_failure_says_that_the_newest_job_comes_first() -> None:
+    with opened_adapter(harness_of(CountsAgainAfterItWasDone), 1) as target:
+        verdict, said = judge_adapter(target, "DLV-DUP-01")
+    assert verdict is Verdict.FAIL
+    assert "order:    the newest job is taken first" in said
 
 
 def test_every_checked_clause_has_a_mutant() -> None:

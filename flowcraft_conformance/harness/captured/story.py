@@ -40,6 +40,8 @@ def tell(problem: Problem) -> str:
         lines.append("plan:     none; each job is delivered once, in turn, and nothing fails")
     if trace.plan.order:
         lines.append(f"order:    jobs are taken out of turn ({'-'.join(map(str, trace.plan.order))})")
+    elif trace.scenario.newest_first:
+        lines.append("order:    the newest job is taken first")
     lines += _deliveries(trace)
     lines.append(f"got:      {problem.got}")
     if problem.expected:
